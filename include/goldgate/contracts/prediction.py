@@ -1,0 +1,90 @@
+"""`predict(request) -> response`: all that evaluation, packaging and the router know of an agent."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from goldgate.contracts.base import Contract
+
+SafetyFlag = Literal[
+    "injection_in_question",
+    "injection_in_context",
+    "personal_data_in_question",
+    "personal_data_in_answer",
+    "out_of_domain",
+    "tool_not_allowed",
+    "refused_by_model",
+]
+
+SpanName = Literal["preproc", "retrieval", "rerank", "llm", "tool", "postproc", "safety"]
+
+
+class Turn(Contract):
+    """An earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class PredictRequest(Contract):
+    """One question for an agent."""
+
+    question: str
+    context: list[str] = Field(default_factory=list)
+    """Text attached by the caller; data, never instructions."""
+    history: list[Turn] = Field(default_factory=list)
+    trace_id: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    """W3C trace id. Made by the agent if the caller has none."""
+
+
+class ToolCall(Contract):
+    """A tool that the agent called."""
+
+    name: str
+    arguments: dict[str, JsonValue]
+    is_error: bool
+
+
+class Usage(Contract):
+    """What one request used. The model's own figures, summed over its calls."""
+
+    tokens_in: int = Field(default=0, ge=0)
+    tokens_out: int = Field(default=0, ge=0)
+    tokens_cached: int = Field(default=0, ge=0)
+    """Part of `tokens_in` that the endpoint had cached."""
+    cost_usd: float = Field(default=0, ge=0)
+    llm_calls: int = Field(default=0, ge=0)
+
+
+class Span(Contract):
+    """One bar of the waterfall."""
+
+    name: SpanName
+    span_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    start_ms: float = Field(ge=0)
+    """From the start of the request."""
+    duration_ms: float = Field(ge=0)
+
+
+class PredictResponse(Contract):
+    """What the agent answered, and everything a gate may ask about it."""
+
+    answer: str
+    refused: bool
+    citations: list[str] = Field(default_factory=list)
+    """Ids of the passages that the answer names."""
+    retrieved: list[str] = Field(default_factory=list)
+    """Ids of the passages given to the model, best first."""
+    tool_calls: list[ToolCall] = Field(default_factory=list)
+    usage: Usage = Usage()
+    latency_ms_total: float = Field(ge=0)
+    latency_ms_llm: float = Field(ge=0)
+    safety_flags: list[SafetyFlag] = Field(default_factory=list)
+    error: str | None = None
+    """Why there is no proper answer: `timeout`, `max_steps`, `model: ...`, `tool: ...`."""
+    trace_id: str
+    model: str
+    """`name` of the LLM's model, as pinned."""
+    prompt: str
+    """`<agent>@<first 12 digits of the digest of both prompts>`."""
+    spans: list[Span] = Field(default_factory=list)

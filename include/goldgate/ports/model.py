@@ -1,0 +1,70 @@
+"""The chat model behind an agent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolRequest:
+    """A call that the model asks for. `arguments` is the raw JSON text it wrote, not yet checked."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatMessage:
+    """One message of the conversation with the model."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_requests: Sequence[ToolRequest] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolDefinition:
+    """A tool as the model sees it."""
+
+    name: str
+    description: str
+    input_schema: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatReply:
+    """What the model answered, and what it charged."""
+
+    content: str
+    tool_requests: Sequence[ToolRequest] = field(default=())
+    finish_reason: str
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    cost_usd: float
+
+
+class ChatModel(Protocol):
+    """One pinned model of one endpoint."""
+
+    @property
+    def name(self) -> str:
+        """The pinned model name."""
+
+    def complete(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        tools: Sequence[ToolDefinition] = (),
+        within_s: float,
+    ) -> ChatReply:
+        """Ask once, retries included, and return by `within_s` seconds.
+
+        Raises:
+            TransientError: Rate limit, time-out or server error that retries did not cure.
+            PermanentError: The endpoint refuses the request itself.
+        """

@@ -1,0 +1,30 @@
+"""The tools that an agent may call."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from goldgate.ports.model import ToolDefinition
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolResult:
+    """What a tool said. An error's text is for the model, which may correct itself."""
+
+    content: str
+    is_error: bool
+
+
+class ToolSession(Protocol):
+    """An open connection to one tool server. Safe to call from several threads."""
+
+    def definitions(self) -> Sequence[ToolDefinition]:
+        """List what the server offers."""
+
+    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float) -> ToolResult:
+        """Call one tool. A failure of the tool or of its server is a result with `is_error`."""
+
+    def close(self) -> None:
+        """End the session and its process. Closing twice does nothing."""
