@@ -1,0 +1,79 @@
+"""Where everything is. Read once from the environment, named all at once, and passed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from goldgate.domain.errors import PermanentError
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+"""The folder that holds `include/`."""
+
+_DEFAULTS = {
+    "GOLDGATE_AIRFLOW_URL": "http://127.0.0.1:8080",
+    "GOLDGATE_MLFLOW_URL": "http://127.0.0.1:5000",
+    "GOLDGATE_MODEL_URL": "http://127.0.0.1:8700/v1",
+    "GOLDGATE_ROUTER_URL": "http://127.0.0.1:8800",
+}
+
+
+class SettingsError(PermanentError):
+    """The environment is not as it must be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Folders and addresses."""
+
+    home: Path
+    """Everything that a run leaves on the machine. `GOLDGATE_HOME`, else `.goldgate/` in the checkout."""
+    agents: Path
+    """One folder for each agent. `GOLDGATE_AGENTS`, else `include/agents/`."""
+    airflow_url: str
+    mlflow_url: str
+    model_url: str
+    """The OpenAI-compatible endpoint of the stand-in model, with `/v1`."""
+    router_url: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings.
+
+        Raises:
+            SettingsError: An address is not an `http(s)://host:port` URL; all that are wrong are named.
+        """
+        urls = {name: env.get(name, default).rstrip("/") for name, default in _DEFAULTS.items()}
+        wrong = [f"{name}=`{url}`" for name, url in urls.items() if not _is_url(url)]
+        if wrong:
+            raise SettingsError(
+                f"Found {', '.join(wrong)}; expected addresses such as `{_DEFAULTS['GOLDGATE_ROUTER_URL']}`. "
+                "Correct or unset them."
+            )
+        return cls(
+            home=Path(env.get("GOLDGATE_HOME") or CHECKOUT / ".goldgate").resolve(),
+            agents=Path(env.get("GOLDGATE_AGENTS") or CHECKOUT / "include" / "agents").resolve(),
+            airflow_url=urls["GOLDGATE_AIRFLOW_URL"],
+            mlflow_url=urls["GOLDGATE_MLFLOW_URL"],
+            model_url=urls["GOLDGATE_MODEL_URL"],
+            router_url=urls["GOLDGATE_ROUTER_URL"],
+        )
+
+    def as_env(self) -> dict[str, str]:
+        """Write them as the environment of a child process, which then reads the same settings."""
+        return {
+            "GOLDGATE_HOME": str(self.home),
+            "GOLDGATE_AGENTS": str(self.agents),
+            "GOLDGATE_AIRFLOW_URL": self.airflow_url,
+            "GOLDGATE_MLFLOW_URL": self.mlflow_url,
+            "GOLDGATE_MODEL_URL": self.model_url,
+            "GOLDGATE_ROUTER_URL": self.router_url,
+        }
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False
