@@ -5,13 +5,14 @@ Unknown fields are errors, values are frozen, and a problem is told with its fil
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from goldgate.domain.errors import PermanentError
 
-API_VERSION = "goldgate.dev/v1alpha1"
+API_VERSION: Final = "goldgate.dev/v1alpha1"
 
 Path = tuple[str | int, ...]
 """Where a value lies inside a document: keys and list positions, outermost first."""
@@ -20,9 +21,7 @@ Path = tuple[str | int, ...]
 class Contract(BaseModel):
     """A value exchanged between people or processes. Unknown fields are refused."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ResourceContract(Contract):
@@ -69,9 +68,7 @@ class ContractError(PermanentError):
         super().__init__(f"{head} in what was written; correct and try again:\n{lines}")
 
 
-def problems_of(
-    error: ValidationError, *, where: str, lines: Mapping[Path, int] | None = None
-) -> list[Problem]:
+def problems_of(error: ValidationError, *, where: str, lines: Mapping[Path, int] | None = None) -> list[Problem]:
     """Translate pydantic's report into ours.
 
     Args:

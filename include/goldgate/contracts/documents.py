@@ -22,9 +22,7 @@ def read_yaml(path: FilePath, contract: type[C]) -> C:
     """
     documents = list(yaml_documents(path))
     if len(documents) != 1:
-        raise ContractError(
-            [_problem(path, found=f"{len(documents)} YAML documents", expected="exactly one")]
-        )
+        raise ContractError([_problem(path, found=f"{len(documents)} YAML documents", expected="exactly one")])
     value, lines = documents[0]
     return parse(value, contract, where=str(path), lines=lines)
 
@@ -57,9 +55,7 @@ def read_jsonl(path: FilePath, contract: type[C]) -> list[C]:
     return rows
 
 
-def parse(
-    value: object, contract: type[C], *, where: str, lines: dict[Path, int] | None = None
-) -> C:
+def parse(value: object, contract: type[C], *, where: str, lines: dict[Path, int] | None = None) -> C:
     """Hold a value to its contract.
 
     Raises:
@@ -82,9 +78,7 @@ def yaml_documents(path: FilePath) -> Iterator[tuple[object, dict[Path, int]]]:
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = Problem(
-            where=f"{path}:{line}", field="", found=error.problem or "broken YAML", expected="YAML"
-        )
+        problem = Problem(where=f"{path}:{line}", field="", found=error.problem or "broken YAML", expected="YAML")
         raise ContractError([problem]) from error
     except yaml.YAMLError as error:
         raise ContractError([_problem(path, found=str(error), expected="YAML")]) from error
@@ -99,9 +93,9 @@ def yaml_documents(path: FilePath) -> Iterator[tuple[object, dict[Path, int]]]:
 def _construct(node: yaml.Node) -> object:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_document(node)  # type: ignore[no-untyped-call]  # PyYAML's stub has no types here
+        return loader.construct_document(node)
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]  # PyYAML's stub has no types here
+        loader.dispose()
 
 
 def _index_lines(node: yaml.Node, at: Path, lines: dict[Path, int], path: FilePath) -> None:
@@ -112,9 +106,7 @@ def _index_lines(node: yaml.Node, at: Path, lines: dict[Path, int], path: FilePa
             if key.value in seen:
                 where = f"{path}:{key.start_mark.line + 1}"
                 field = ".".join(map(str, (*at, key.value)))
-                raise ContractError(
-                    [Problem(where=where, field=field, found="the key twice", expected="once")]
-                )
+                raise ContractError([Problem(where=where, field=field, found="the key twice", expected="once")])
             seen.add(key.value)
             _index_lines(value, (*at, key.value), lines, path)
             lines[(*at, key.value)] = key.start_mark.line + 1

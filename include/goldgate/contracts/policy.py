@@ -10,7 +10,7 @@ from goldgate.contracts.resources import RelativePath
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 Metric = Literal["quality", "safety", "latency_p95_ms", "cost_usd", "error"]
-"""What can be gated. Glossary: `quality` and `safety` and `error` are ratios of rows, latency and cost are per request."""
+"""What can be gated: `quality`, `safety` and `error` are ratios of rows, latency and cost are per request."""
 
 
 class GoldSetPin(Contract):
@@ -39,7 +39,8 @@ class AbsoluteGate(Contract):
 class ChampionGate(Contract):
     """Not worse than the champion by more than a margin, row by row on the same gold set.
 
-    Exactly one margin: `margin` for ratios (0.03: three points), `margin_ratio` for latency and cost (0.25: a quarter more).
+    Exactly one margin: `margin` for ratios (0.03: three points), `margin_ratio` for latency and cost
+    (0.25: a quarter more).
     """
 
     metric: Metric

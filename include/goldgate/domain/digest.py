@@ -24,9 +24,7 @@ def canonical_json(value: object) -> bytes:
         ValueError: The value holds NaN or an infinity, which JSON cannot carry.
         TypeError: The value holds something that is not JSON.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def digest_json(value: object) -> Digest:

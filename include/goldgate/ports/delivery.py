@@ -13,7 +13,9 @@ from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 class ImageBuilder(Protocol):
     """Builds container images with whatever really works on this machine."""
 
-    def build(self, *, context: Path, dockerfile: Path, name: str, labels: dict[str, str]) -> ImageBuilt | ImageUnavailable:
+    def build(
+        self, *, context: Path, dockerfile: Path, name: str, labels: dict[str, str]
+    ) -> ImageBuilt | ImageUnavailable:
         """Build, or say why not. The same inputs are not built twice."""
 
 

@@ -87,5 +87,3 @@ class Locks(Protocol):
 
     def hold(self, name: str, *, within_s: float) -> AbstractContextManager[None]:
         """Hold a named lock. Released when the holder dies. Raises TransientError after `within_s` seconds."""
-
-

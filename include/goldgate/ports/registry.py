@@ -57,9 +57,7 @@ class Registry(Protocol):
     refuses (an unknown version, no permission).
     """
 
-    def register(
-        self, *, agent: str, model_uri: str, run_id: str, tags: Mapping[str, str]
-    ) -> ModelVersion:
+    def register(self, *, agent: str, model_uri: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         """Make a version of a logged model. Called again for the same `release_id` tag, it returns the first."""
 
     def version(self, agent: str, version: str) -> ModelVersion:
@@ -68,9 +66,7 @@ class Registry(Protocol):
     def traffic(self, agent: str) -> Traffic:
         """Read who serves the agent, in one look. No champion if the agent was never registered."""
 
-    def move_champion(
-        self, agent: str, *, to: str, expected: str | None
-    ) -> AliasMoved | AliasSuperseded:
+    def move_champion(self, agent: str, *, to: str, expected: str | None) -> AliasMoved | AliasSuperseded:
         """Compare and set the alias `champion`. `expected` None: there must be no champion yet."""
 
     def set_canary(self, agent: str, canary: CanaryTraffic | None) -> None:
