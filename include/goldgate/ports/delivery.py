@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from goldgate.contracts.evaluation import ResultRow
+from goldgate.contracts.prediction import PredictRequest, PredictResponse
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
+from goldgate.domain.errors import TransientError
 
 
 class ImageBuilder(Protocol):
@@ -36,6 +38,29 @@ class Arms(Protocol):
 
     def running(self) -> Sequence[tuple[str, str]]:
         """All (agent, version) that have an arm, ready or not."""
+
+
+ArmFailure = Literal["refused", "timeout", "broken", "status", "garbled"]
+"""No connection; no answer in time; connection lost; an HTTP error; an answer that breaks the contract."""
+
+
+class ArmFailedError(TransientError):
+    """An arm did not answer a request. The same request may succeed on another arm, or later."""
+
+    def __init__(self, message: str, *, failure: ArmFailure) -> None:
+        """Keep the kind of failure, for the request log and the metrics."""
+        super().__init__(message)
+        self.failure = failure
+
+
+class ArmClient(Protocol):
+    """Asks arms. One client serves many requests at a time, on one event loop."""
+
+    async def predict(self, address: str, request: PredictRequest, *, within_s: float) -> PredictResponse:
+        """Ask the arm at a base URL, once. Raises `ArmFailedError`, by `within_s` seconds at the latest."""
+
+    async def close(self) -> None:
+        """Let all connections go."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,9 @@ class Registry(Protocol):
     def version(self, agent: str, version: str) -> ModelVersion:
         """Look one version up."""
 
+    def agents(self) -> list[str]:
+        """Name every agent that was ever registered, in any order."""
+
     def traffic(self, agent: str) -> Traffic:
         """Read who serves the agent, in one look. No champion if the agent was never registered."""
 
