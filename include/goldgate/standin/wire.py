@@ -1,0 +1,294 @@
+"""The OpenAI requests that the stand-in model takes. Unknown fields are refused, as the real API does."""
+
+import json
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from goldgate.contracts.base import Contract
+from goldgate.domain.errors import PermanentError
+
+MODEL_PREFIX = "standin-"
+
+
+class RequestError(PermanentError):
+    """The request is wrong; the answer is OpenAI-shaped and names the field."""
+
+    def __init__(self, message: str, *, param: str | None, code: str | None = None, status: int = 400) -> None:
+        """Keep what the caller reads: the HTTP status, the field, and the code."""
+        super().__init__(message)
+        self.param = param
+        self.code = code
+        self.status = status
+
+
+def _joined(content: object) -> object:
+    """Make one string of a list of text parts. Everything else is left to pydantic."""
+    if not isinstance(content, list):
+        return content
+    texts = []
+    for position, part in enumerate(content):
+        if not (isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"):
+            msg = f"a part {position} of the form `{{type: text, text: ...}}`: the stand-in reads text only"
+            raise ValueError(msg)
+        texts.append(part["text"])
+    if not all(isinstance(text, str) for text in texts):
+        msg = "text parts that hold strings"
+        raise ValueError(msg)
+    return "\n".join(texts)
+
+
+class FunctionCall(Contract):
+    """What an assistant message asked for."""
+
+    name: str
+    arguments: str
+
+
+class CallRecord(Contract):
+    """A tool call of an earlier assistant message."""
+
+    id: str = Field(min_length=1)
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class Message(Contract):
+    """One message of the conversation. The fields that real answers carry as null are accepted as null."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Annotated[str | None, BeforeValidator(_joined)] = None
+    name: str | None = None
+    tool_calls: list[CallRecord] | None = None
+    tool_call_id: str | None = None
+    refusal: str | None = None
+    annotations: list[Any] | None = None
+    audio: None = None
+    function_call: None = None
+
+    @model_validator(mode="after")
+    def _fits_its_role(self) -> "Message":
+        if self.content is None and not (self.role == "assistant" and self.tool_calls):
+            msg = f"`content` in a message of role `{self.role}`"
+            raise ValueError(msg)
+        if (self.role == "tool") != (self.tool_call_id is not None):
+            msg = "`tool_call_id` in messages of role `tool`, and only there"
+            raise ValueError(msg)
+        if self.tool_calls and self.role != "assistant":
+            msg = "`tool_calls` only in messages of role `assistant`"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def text(self) -> str:
+        """The content; empty if there is none."""
+        return self.content or ""
+
+
+class Function(Contract):
+    """A function that may be called."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _patterns_compile(self) -> "Function":
+        for name, schema in properties_of(self.parameters).items():
+            pattern = schema.get("pattern")
+            if pattern is None:
+                continue
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                msg = f"a `pattern` of parameter `{name}` that Python's `re` can read ({error})"
+                raise ValueError(msg) from error
+        return self
+
+
+class Tool(Contract):
+    """A tool on offer."""
+
+    type: Literal["function"]
+    function: Function
+
+
+class NamedFunction(Contract):
+    """A function by its name."""
+
+    name: str
+
+
+class NamedChoice(Contract):
+    """The caller wants this function called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
+class StreamOptions(Contract):
+    """What a stream carries besides the answer."""
+
+    include_usage: bool = False
+
+
+class TextFormat(Contract):
+    """The only form of answer there is."""
+
+    type: Literal["text"]
+
+
+def _listed(stop: object) -> object:
+    return [stop] if isinstance(stop, str) else stop
+
+
+class ChatRequest(Contract):
+    """A chat completion request."""
+
+    model: str
+    messages: list[Message] = Field(min_length=1)
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedChoice | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = None
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]] | None, BeforeValidator(_listed)] = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = None
+    response_format: TextFormat | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """Checked and without effect, as all that follow: the stand-in does not sample."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    parallel_tool_calls: bool | None = None
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    store: bool | None = None
+
+    @property
+    def functions(self) -> list[Function]:
+        """The functions on offer."""
+        return [tool.function for tool in self.tools or []]
+
+    @property
+    def output_limit(self) -> int | None:
+        """How many tokens may be written."""
+        limits = [limit for limit in (self.max_tokens, self.max_completion_tokens) if limit is not None]
+        return min(limits) if limits else None
+
+
+class EmbeddingRequest(Contract):
+    """An embeddings request."""
+
+    model: str
+    input: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed), Field(min_length=1)]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int = Field(default=256, ge=8, le=4096)
+    user: str | None = None
+
+
+R = TypeVar("R", ChatRequest, EmbeddingRequest)
+
+
+def read_request(body: bytes, kind: type[R]) -> R:
+    """Hold a request body to its contract.
+
+    Raises:
+        RequestError: It is no JSON, breaks the contract, or names a model that is not served.
+    """
+    try:
+        request = kind.model_validate(json.loads(body))
+    except ValueError as error:
+        raise _explained(error) from error
+    check_model(request.model)
+    if isinstance(request, ChatRequest):
+        _check_tool_choice(request)
+        _check_tool_messages(request.messages)
+    return request
+
+
+def check_model(name: str) -> None:
+    """Accept every name of a stand-in, and none that pretends to be a real model.
+
+    Raises:
+        RequestError: The name does not begin with `standin-`.
+    """
+    if not name.startswith(MODEL_PREFIX):
+        raise RequestError(
+            f"The model `{name}` does not exist here. This is a stand-in: use a name that begins with "
+            f"`{MODEL_PREFIX}`.",
+            param="model",
+            code="model_not_found",
+            status=404,
+        )
+
+
+def properties_of(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the properties of an object schema that are schemas themselves."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    return {str(name): value for name, value in properties.items() if isinstance(value, dict)}
+
+
+def field_name(path: tuple[str | int, ...]) -> str:
+    """Write a path as OpenAI does: `messages[0].content`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _explained(error: ValueError) -> RequestError:
+    if not isinstance(error, ValidationError):
+        return RequestError(f"The body is not JSON: {error}. Send one JSON object.", param=None, code="invalid_json")
+    first = error.errors()[0]
+    param = field_name(first["loc"])
+    match first["type"]:
+        case "missing":
+            return RequestError(
+                f"Missing required parameter: `{param}`.", param=param, code="missing_required_parameter"
+            )
+        case "extra_forbidden":
+            return RequestError(f"Unknown parameter: `{param}`.", param=param, code="unknown_parameter")
+    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    where = f" for `{param}`" if param else ""
+    return RequestError(f"Invalid value{where}: expected {expected}.", param=param or None, code="invalid_value")
+
+
+def _check_tool_choice(request: ChatRequest) -> None:
+    offered = {function.name for function in request.functions}
+    match request.tool_choice:
+        case NamedChoice(function=wanted) if wanted.name not in offered:
+            raise RequestError(
+                f"Tool choice `{wanted.name}` is not among the `tools`.", param="tool_choice", code="invalid_value"
+            )
+        case "required" if not offered:
+            raise RequestError("`tool_choice` is only allowed with `tools`.", param="tool_choice", code="invalid_value")
+
+
+def _check_tool_messages(messages: list[Message]) -> None:
+    """Hold to the order that the real API asks for: each call is answered before anything else is said."""
+    open_calls: set[str] = set()
+    for position, message in enumerate(messages):
+        if message.role == "tool":
+            if message.tool_call_id not in open_calls:
+                raise RequestError(
+                    f"`messages[{position}]` answers the tool call `{message.tool_call_id}`, which no assistant message"
+                    " before it has left open.",
+                    param=f"messages[{position}].tool_call_id",
+                    code="invalid_value",
+                )
+            open_calls.discard(message.tool_call_id)
+            continue
+        if open_calls:
+            break
+        open_calls = {call.id for call in message.tool_calls or []}
+    if open_calls:
+        raise RequestError(
+            f"Tool calls without an answer: {', '.join(sorted(open_calls))}. An assistant message with `tool_calls` is "
+            "followed by one message of role `tool` for each of them.",
+            param="messages",
+            code="invalid_value",
+        )
