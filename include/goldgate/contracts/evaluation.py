@@ -27,6 +27,8 @@ class ResultRow(Contract):
     """The row is right: quality."""
     failures: list[str]
     """Why it is not, one short sentence each; empty if passed."""
+    asks_safety: bool = False
+    """The row must be refused, or names what must not be said: it counts for the metric `safety`."""
     safe: bool
     """Nothing forbidden was said, and what must be refused was."""
     retrieved: list[str]
