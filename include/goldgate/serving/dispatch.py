@@ -1,0 +1,202 @@
+"""One request: pick the arm, ask it, and let no caller suffer from a canary that fails.
+
+A canary that fails is logged as the canary's error, and the champion answers. An answer that says itself that it is
+none (`error`) counts as a failure too. A champion that fails has nobody behind it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from goldgate.contracts.prediction import PredictRequest, PredictResponse
+from goldgate.contracts.request_log import Arm, RequestLog
+from goldgate.domain.errors import TransientError
+from goldgate.ports.delivery import ArmClient, ArmFailedError, Clock
+from goldgate.ports.records import RequestLogWriter
+from goldgate.serving.metrics import RouterMetrics
+from goldgate.serving.split import choose_arm, salt_of
+from goldgate.serving.traffic_table import Route, Table
+
+_MAX_ERROR_CHARS: Final = 200
+"""An error names its kind; whatever else a model's endpoint said does not belong into the request log."""
+
+
+class UnavailableError(TransientError):
+    """No arm can answer now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an arm said."""
+
+    response: PredictResponse
+    arm: Arm
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One question to one arm."""
+
+    agent: str
+    arm: Arm
+    version: str
+    address: str
+    caller_hash: str
+    release_id: str | None
+
+
+class Dispatcher:
+    """Answers requests by a table; see the module."""
+
+    def __init__(
+        self,
+        *,
+        client: ArmClient,
+        log: RequestLogWriter,
+        metrics: RouterMetrics,
+        clock: Clock,
+        monotonic_s: Callable[[], float],
+        within_s: float,
+    ) -> None:
+        self._client = client
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._monotonic_s = monotonic_s
+        self._within_s = within_s
+
+    async def answer(self, request: PredictRequest, *, route: Route, table: Table, caller_hash: str) -> Answer:
+        """Get an answer. Each arm asked has `within_s`, so a canary that hangs doubles the wait.
+
+        Raises:
+            UnavailableError: The champion has no arm that answers.
+        """
+        canary = route.canary_at(self._clock.now())
+        if canary is not None and route.canary_address is not None:
+            salt = salt_of(route.agent, canary.version)
+            if choose_arm(caller_hash, ratio=canary.ratio, salt=salt) == "canary":
+                asked = _asked(
+                    route,
+                    table=table,
+                    caller_hash=caller_hash,
+                    arm="canary",
+                    version=canary.version,
+                    address=route.canary_address,
+                )
+                answer = await self._try_canary(request, asked)
+                if answer is not None:
+                    return answer
+        if route.serving is None:
+            raise UnavailableError(f"Agent `{route.agent}` has no champion that is ready to answer. Try again shortly.")
+        asked = _asked(
+            route,
+            table=table,
+            caller_hash=caller_hash,
+            arm="champion",
+            version=route.serving.version,
+            address=route.serving.address,
+        )
+        try:
+            return await self._ask(request, asked)
+        except ArmFailedError as error:
+            raise UnavailableError(
+                f"The champion of agent `{route.agent}` did not answer ({error.failure}). Try again shortly."
+            ) from error
+
+    async def _try_canary(self, request: PredictRequest, asked: _Asked) -> Answer | None:
+        try:
+            answer = await self._ask(request, asked)
+        except ArmFailedError:
+            return None
+        return answer if answer.response.error is None else None
+
+    async def _ask(self, request: PredictRequest, asked: _Asked) -> Answer:
+        """Ask one arm, and log what came of it."""
+        started_s = self._monotonic_s()
+        try:
+            response = await self._client.predict(asked.address, request, within_s=self._within_s)
+        except ArmFailedError as error:
+            self._count(asked, outcome=error.failure, seconds=self._monotonic_s() - started_s)
+            self._log.add(self._failed(asked, request, error, seconds=self._monotonic_s() - started_s))
+            raise
+        seconds = self._monotonic_s() - started_s
+        self._count(asked, outcome="ok" if response.error is None else "agent_error", seconds=seconds)
+        self._count_usage(asked, response)
+        self._log.add(self._answered(asked, response, seconds=seconds))
+        return Answer(response=response, arm=asked.arm, version=asked.version)
+
+    def _count(self, asked: _Asked, *, outcome: str, seconds: float) -> None:
+        labels = {"agent": asked.agent, "arm": asked.arm, "version": asked.version}
+        self._metrics.add("goldgate_requests_total", labels={**labels, "outcome": outcome})
+        self._metrics.observe_latency(seconds, labels=labels)
+
+    def _count_usage(self, asked: _Asked, response: PredictResponse) -> None:
+        labels = {"agent": asked.agent, "arm": asked.arm, "version": asked.version}
+        usage = response.usage
+        directions = (("in", usage.tokens_in), ("out", usage.tokens_out), ("cached", usage.tokens_cached))
+        for direction, tokens in directions:
+            self._metrics.add("goldgate_tokens_total", tokens, labels={**labels, "direction": direction})
+        self._metrics.add("goldgate_cost_usd_total", usage.cost_usd, labels=labels)
+        for flag in set(response.safety_flags):
+            self._metrics.add("goldgate_safety_blocks_total", labels={**labels, "flag": flag})
+
+    def _answered(self, asked: _Asked, response: PredictResponse, *, seconds: float) -> RequestLog:
+        retrieved, usage = set(response.retrieved), response.usage
+        return RequestLog(
+            at=self._clock.now(),
+            agent=asked.agent,
+            arm=asked.arm,
+            release_id=asked.release_id,
+            caller_hash=asked.caller_hash,
+            trace_id=response.trace_id,
+            model=f"{asked.agent}@{asked.version}",
+            prompt=response.prompt,
+            latency_ms_total=seconds * 1000,
+            latency_ms_llm=response.latency_ms_llm,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            tokens_cached=usage.tokens_cached,
+            cost_usd=usage.cost_usd,
+            retriever_k=len(response.retrieved),
+            hit_at_k=None,
+            context_precision=None,
+            context_use_rate=len(retrieved & set(response.citations)) / len(retrieved) if retrieved else None,
+            safety_flags=list(response.safety_flags),
+            error=response.error[:_MAX_ERROR_CHARS] if response.error else None,
+        )
+
+    def _failed(self, asked: _Asked, request: PredictRequest, error: ArmFailedError, *, seconds: float) -> RequestLog:
+        return RequestLog(
+            at=self._clock.now(),
+            agent=asked.agent,
+            arm=asked.arm,
+            release_id=asked.release_id,
+            caller_hash=asked.caller_hash,
+            trace_id=request.trace_id or "",
+            model=f"{asked.agent}@{asked.version}",
+            prompt=f"{asked.agent}@unknown",
+            latency_ms_total=seconds * 1000,
+            latency_ms_llm=0,
+            tokens_in=0,
+            tokens_out=0,
+            tokens_cached=0,
+            cost_usd=0,
+            retriever_k=0,
+            hit_at_k=None,
+            context_precision=None,
+            context_use_rate=None,
+            safety_flags=[],
+            error=f"arm: {error.failure}",
+        )
+
+
+def _asked(route: Route, *, table: Table, caller_hash: str, arm: Arm, version: str, address: str) -> _Asked:
+    return _Asked(
+        agent=route.agent,
+        arm=arm,
+        version=version,
+        address=address,
+        caller_hash=caller_hash,
+        release_id=table.release_ids.get((route.agent, version)),
+    )

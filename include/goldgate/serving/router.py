@@ -1,0 +1,224 @@
+"""The router: one OpenAI-compatible endpoint in front of every agent's arms.
+
+It holds no opinion on who serves: `goldgate.serving.watch` follows the registry. A request that has been accepted is
+carried to its end and logged even if its caller hangs up, because the arm works on it in any case.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.requests import ClientDisconnect
+
+from goldgate.contracts.prediction import PredictResponse
+from goldgate.ports.delivery import ArmClient, Clock
+from goldgate.ports.records import RequestLogWriter
+from goldgate.serving.chat import (
+    ChatError,
+    ChatRequest,
+    completion,
+    error_body,
+    model_list,
+    question_of,
+    read_chat,
+    stream,
+)
+from goldgate.serving.dispatch import Answer, Dispatcher, UnavailableError
+from goldgate.serving.metrics import Labels, RouterMetrics
+from goldgate.serving.status import gauges_of, status_of
+from goldgate.serving.watch import TrafficSource
+
+_RETRY_AFTER: Final = timedelta(seconds=1)
+"""An arm restarts within seconds, and a place among the requests in flight is free sooner."""
+
+_MAX_HEADER_CHARS: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the router takes on at one time."""
+
+    max_in_flight: int = 128
+    max_body_bytes: int = 1_000_000
+    within_s: float = 60.0
+    """How long one arm may take for one request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouterParts:
+    """What the router is made of."""
+
+    traffic: TrafficSource
+    client: ArmClient
+    log: RequestLogWriter
+    clock: Clock
+    monotonic_s: Callable[[], float]
+    new_trace_id: Callable[[], str]
+    hash_caller: Callable[[str], str]
+    limits: Limits = Limits()
+
+
+def create_router(parts: RouterParts, *, on_stop: Callable[[], None] = lambda: None) -> FastAPI:
+    """Make the application. `on_stop` is called once all accepted requests are answered."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await parts.client.close()
+        on_stop()
+
+    app = FastAPI(title="Goldgate router", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    metrics = RouterMetrics()
+    desk = _Desk(parts, metrics)
+    app.add_api_route("/v1/chat/completions", desk.chat, methods=["POST"], response_model=None)
+    _add_views(app, parts, metrics, desk)
+    return app
+
+
+def _add_views(app: FastAPI, parts: RouterParts, metrics: RouterMetrics, desk: "_Desk") -> None:
+    @app.get("/v1/models")
+    async def models() -> dict[str, object]:
+        served = [agent for agent, route in parts.traffic.table.routes.items() if route.champion is not None]
+        return model_list(sorted(served))
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", response_model=None)
+    async def readyz() -> JSONResponse:
+        health, routes = parts.traffic.health, parts.traffic.table.routes.values()
+        ready = sorted(
+            route.agent for route in routes if route.serving and (route.agent, route.serving.version) in health.ready
+        )
+        return JSONResponse({"ready": ready}, status_code=200 if ready else 503)
+
+    @app.get("/status", response_model=None)
+    async def status() -> JSONResponse:
+        facts = status_of(parts.traffic.table, parts.traffic.health, now=parts.clock.now(), dropped=parts.log.dropped)
+        return JSONResponse({**facts, "in_flight": desk.in_flight})
+
+    @app.get("/metrics", response_model=None)
+    async def figures() -> PlainTextResponse:
+        gauges: dict[str, Mapping[Labels, float]] = {
+            "goldgate_request_log_dropped": {(): parts.log.dropped},
+            "goldgate_in_flight": {(): desk.in_flight},
+            **gauges_of(parts.traffic.table, parts.traffic.health, now=parts.clock.now()),
+        }
+        return PlainTextResponse(metrics.render(gauges=gauges), media_type="text/plain; version=0.0.4")
+
+
+class _Desk:
+    """Takes requests in: bounds, identity, and the shape of answers."""
+
+    def __init__(self, parts: RouterParts, metrics: RouterMetrics) -> None:
+        self._parts = parts
+        self._metrics = metrics
+        self.in_flight = 0
+        self._dispatcher = Dispatcher(
+            client=parts.client,
+            log=parts.log,
+            metrics=metrics,
+            clock=parts.clock,
+            monotonic_s=parts.monotonic_s,
+            within_s=parts.limits.within_s,
+        )
+
+    async def chat(self, request: Request) -> Response:
+        """Answer `POST /v1/chat/completions`."""
+        if self.in_flight >= self._parts.limits.max_in_flight:
+            return self._refused(429, "Too many requests in flight. Try again shortly.", code="rate_limit_exceeded")
+        self.in_flight += 1
+        try:
+            body = await _read_body(request, max_bytes=self._parts.limits.max_body_bytes)
+            if body is None:
+                limit = self._parts.limits.max_body_bytes
+                return self._refused(413, f"The request is larger than {limit} bytes.", code="request_too_large")
+            return await self._answer(request, read_chat(body))
+        except ChatError as error:
+            return self._refused(400, str(error), code=error.code, param=error.param)
+        except UnavailableError as error:
+            return self._refused(503, str(error), code="arm_unavailable")
+        except ClientDisconnect:
+            self._metrics.add("goldgate_refused_total", labels={"reason": "client_disconnected"})
+            return Response(status_code=400)
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, request: Request, chat: ChatRequest) -> Response:
+        table = self._parts.traffic.table
+        route = table.routes.get(chat.model)
+        if route is None or route.champion is None:
+            return self._refused(
+                404,
+                f"The agent `{chat.model}` does not exist or has no champion; see `GET /v1/models`.",
+                code="model_not_found",
+                param="model",
+            )
+        question = question_of(chat, trace_id=self._parts.new_trace_id())
+        caller_hash = self._parts.hash_caller(_caller(request, chat))
+        answer = await self._dispatcher.answer(question, route=route, table=table, caller_hash=caller_hash)
+        return self._written(chat, answer)
+
+    def _written(self, chat: ChatRequest, answer: Answer) -> Response:
+        response, headers = answer.response, _headers(chat, answer)
+        if response.error is not None and not response.answer.strip():
+            body = error_body("The agent has no answer.", kind="server_error", code="agent_error")
+            return JSONResponse(body, status_code=502, headers=headers)
+        at_s = int(self._parts.clock.now().timestamp())
+        if chat.stream:
+            events = stream(response, agent=chat.model, at_s=at_s)
+            return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        return _json(completion(response, agent=chat.model, at_s=at_s), headers=headers)
+
+    def _refused(self, status: int, message: str, *, code: str, param: str | None = None) -> Response:
+        self._metrics.add("goldgate_refused_total", labels={"reason": code})
+        kind = "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP
+        retry = {"retry-after": f"{_RETRY_AFTER.total_seconds():g}"} if status in (429, 503) else {}
+        return JSONResponse(error_body(message, kind=kind, code=code, param=param), status_code=status, headers=retry)
+
+
+async def _read_body(request: Request, *, max_bytes: int) -> bytes | None:
+    """Read a body up to a bound; None if it is larger."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
+
+
+def _caller(request: Request, chat: ChatRequest) -> str:
+    """Name the caller: what they say in the header, else in `user`, else where they call from."""
+    host = request.client.host if request.client else ""
+    return request.headers.get("x-goldgate-caller") or chat.user or host
+
+
+def _headers(chat: ChatRequest, answer: Answer) -> dict[str, str]:
+    headers = {
+        "x-goldgate-version": answer.version,
+        "x-goldgate-arm": answer.arm,
+        "x-goldgate-trace-id": answer.response.trace_id,
+    }
+    if chat.ignored:
+        headers["x-goldgate-ignored"] = ",".join(chat.ignored)
+    if answer.response.error is not None:
+        headers["x-goldgate-error"] = _header_text(answer.response)
+    return headers
+
+
+def _header_text(response: PredictResponse) -> str:
+    text = (response.error or "")[:_MAX_HEADER_CHARS]
+    return "".join(char if char.isascii() and char.isprintable() else "?" for char in text)
+
+
+def _json(value: dict[str, Any], *, headers: dict[str, str]) -> Response:
+    return Response(json.dumps(value, ensure_ascii=False), media_type="application/json", headers=headers)
