@@ -1,0 +1,278 @@
+"""The model registry in MLflow: a registered model for each agent, an alias for each role.
+
+Who serves is read in one request: alias `champion`, alias `canary`, and the tag `goldgate.canary` that says the
+share, the expiry and which version they are meant for. The alias and the tag are two writes, so a reader may see one
+without the other: then there is no canary. MLflow's own aliases know no compare-and-set: it holds among all who take
+the same lock.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+from mlflow.entities.model_registry import RegisteredModel
+from mlflow.exceptions import MlflowException
+from pydantic import AwareDatetime, Field
+
+from goldgate.contracts.base import Contract, ContractError
+from goldgate.contracts.bundle import check_bundle
+from goldgate.contracts.documents import parse
+from goldgate.domain.digest import canonical_json
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.ports.records import Locks
+from goldgate.ports.registry import AliasMoved, AliasSuperseded, CanaryTraffic, ModelVersion, Traffic
+
+log = logging.getLogger(__name__)
+
+CHAMPION: Final = "champion"
+CANARY: Final = "canary"
+AGENT_TAG: Final = "goldgate.agent"
+CANARY_TAG: Final = "goldgate.canary"
+BUNDLE_ARTIFACT: Final = "artifacts/bundle"
+
+# MLflow retries seven times by default, for four minutes: our callers decide themselves what to do without it. And it
+# prints progress bars, where a command may be writing JSON.
+_ENVIRONMENT: Final = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_PASSING: Final = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
+_NOT_THERE: Final = "RESOURCE_DOES_NOT_EXIST"
+_ALREADY_THERE: Final = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
+_LOCK_WITHIN_S: Final = 30.0
+_NEEDED_TAGS: Final = ("release_id", "bundle_digest")
+
+
+class _CanaryTag(Contract):
+    """What the tag `goldgate.canary` holds, as JSON."""
+
+    version: str
+    ratio: float = Field(gt=0, le=0.5)
+    until: AwareDatetime
+
+
+class MlflowRegistry:
+    """Versions, aliases and canary traffic in one MLflow server. See `goldgate.ports.registry.Registry`."""
+
+    def __init__(self, tracking_uri: str, *, locks: Locks) -> None:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        self._uri = tracking_uri
+        self._client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        self._locks = locks
+
+    def agents(self) -> list[str]:
+        """List every agent that was ever registered, by name. Models of others in the same server are not ours."""
+        found: list[str] = []
+        token: str | None = None
+        with self._reached("list the agents"):
+            while True:
+                page = self._client.search_registered_models(
+                    filter_string=f"tags.`{AGENT_TAG}` = 'true'", page_token=token
+                )
+                found += [model.name for model in page]
+                if not (token := page.token):
+                    return sorted(found)
+
+    def register(self, *, agent: str, model_uri: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Make a version, or return the one made for the same release before."""
+        if missing := [tag for tag in _NEEDED_TAGS if not tags.get(tag)]:
+            raise PermanentError(f"A version of `{agent}` was to be registered without the tags {', '.join(missing)}.")
+        what = f"register release `{tags['release_id']}` of `{agent}`"
+        with self._locks.hold(f"register-{agent}", within_s=_LOCK_WITHIN_S), self._reached(what):
+            self._ensure_model(agent)
+            found = self._client.search_model_versions(
+                f"name = '{agent}' and tags.`release_id` = '{tags['release_id']}'"
+            )
+            if found:
+                return _same_release(_version(found[0]), tags)
+            created = self._client.create_model_version(
+                agent, source=model_uri, run_id=run_id, tags=dict(tags), model_id=_model_id(model_uri)
+            )
+            return _version(created)
+
+    def version(self, agent: str, version: str) -> ModelVersion:
+        """Look one version up."""
+        with self._reached(f"look up version `{version}` of `{agent}`"):
+            return _version(self._client.get_model_version(agent, version))
+
+    def traffic(self, agent: str) -> Traffic:
+        """Read who serves the agent, in one request."""
+        with self._reached(f"read who serves `{agent}`"):
+            model = self._model(agent)
+        if model is None:
+            return Traffic(agent=agent, champion=None, canary=None)
+        return Traffic(agent=agent, champion=_alias(model, CHAMPION), canary=_canary(model))
+
+    def move_champion(self, agent: str, *, to: str, expected: str | None) -> AliasMoved | AliasSuperseded:
+        """Compare and set the alias `champion`, and read it back."""
+        what = f"make version `{to}` champion of `{agent}`"
+        with self._locks.hold(f"alias-{agent}", within_s=_LOCK_WITHIN_S), self._reached(what):
+            found = self._alias_of(agent)
+            if found != expected:
+                return AliasSuperseded(found=found)
+            self._client.set_registered_model_alias(agent, CHAMPION, to)
+            if (kept := self._alias_of(agent)) != to:
+                return AliasSuperseded(found=kept)
+            return AliasMoved(previous=expected)
+
+    def set_canary(self, agent: str, canary: CanaryTraffic | None) -> None:
+        """Send a share of traffic to a version, renew it, or end it.
+
+        The tag goes first and the alias last, and in the other order at the end, so that whatever a reader sees
+        between the writes is no canary or a whole one. A renewal is one write.
+        """
+        what = f"end the canary of `{agent}`" if canary is None else f"set the canary of `{agent}`"
+        with self._locks.hold(f"alias-{agent}", within_s=_LOCK_WITHIN_S), self._reached(what):
+            model = self._model(agent)
+            if canary is None:
+                self._end_canary(agent, model)
+                return
+            if model is None:
+                raise PermanentError(f"Agent `{agent}` has no version yet, so version `{canary.version}` is no canary.")
+            self._client.get_model_version(agent, canary.version)
+            self._client.set_registered_model_tag(agent, CANARY_TAG, _canary_tag(canary))
+            if _alias(model, CANARY) != canary.version:
+                self._client.set_registered_model_alias(agent, CANARY, canary.version)
+
+    def fetch_bundle(self, agent: str, version: str, *, into: Path) -> Path:
+        """Download the frozen agent folder of a version, and check it before it gets its name.
+
+        The folder is `<into>/<agent>/<version>`.
+        """
+        found = self.version(agent, version)
+        folder = into / agent / version
+        if folder.exists():
+            check_bundle(folder, digest=found.bundle_digest)
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
+            with self._reached(f"fetch the bundle of `{agent}` version `{version}`"):
+                fetched = mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"models:/{agent}/{version}/{BUNDLE_ARTIFACT}",
+                    dst_path=temporary,
+                    tracking_uri=self._uri,
+                    registry_uri=self._uri,
+                )
+            check_bundle(Path(fetched), digest=found.bundle_digest)
+            _rename_unless_there(Path(fetched), folder)
+        return folder
+
+    def _ensure_model(self, agent: str) -> None:
+        try:
+            self._client.create_registered_model(agent, tags={AGENT_TAG: "true"})
+        except MlflowException as error:
+            if error.error_code not in _ALREADY_THERE:
+                raise
+
+    def _model(self, agent: str) -> RegisteredModel | None:
+        try:
+            return self._client.get_registered_model(agent)
+        except MlflowException as error:
+            if error.error_code == _NOT_THERE:
+                return None
+            raise
+
+    def _alias_of(self, agent: str) -> str | None:
+        model = self._model(agent)
+        return None if model is None else _alias(model, CHAMPION)
+
+    def _end_canary(self, agent: str, model: RegisteredModel | None) -> None:
+        if model is None:
+            return
+        if _alias(model, CANARY) is not None:
+            self._client.delete_registered_model_alias(agent, CANARY)
+        if CANARY_TAG in model.tags:
+            self._client.delete_registered_model_tag(agent, CANARY_TAG)
+
+    @contextlib.contextmanager
+    def _reached(self, what: str) -> Iterator[None]:
+        """Translate what MLflow raises. A failed connection or a broken server passes; a refusal does not."""
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code in _PASSING:
+                raise TransientError(f"MLflow at {self._uri} did not {what}: {_first_line(error)}") from error
+            raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {_first_line(error)}") from error
+        except OSError as error:
+            raise TransientError(f"MLflow at {self._uri} did not {what}: {_first_line(error)}") from error
+
+
+def _version(found: MlflowVersion) -> ModelVersion:
+    tags = dict(found.tags)
+    if missing := [tag for tag in _NEEDED_TAGS if not tags.get(tag)]:
+        raise PermanentError(
+            f"Version `{found.version}` of `{found.name}` lacks the tags {', '.join(missing)}: it was not registered "
+            "by a release. Release the agent again."
+        )
+    return ModelVersion(
+        agent=found.name,
+        version=str(found.version),
+        bundle_digest=tags["bundle_digest"],
+        release_id=tags["release_id"],
+        tags=tags,
+    )
+
+
+def _same_release(found: ModelVersion, tags: Mapping[str, str]) -> ModelVersion:
+    if found.bundle_digest != tags["bundle_digest"]:
+        raise PermanentError(
+            f"Release `{found.release_id}` registered version `{found.version}` of `{found.agent}` with bundle "
+            f"{found.bundle_digest[:12]} already, not {tags['bundle_digest'][:12]}. Start a new release."
+        )
+    return found
+
+
+def _alias(model: RegisteredModel, alias: str) -> str | None:
+    version = model.aliases.get(alias)
+    return None if version is None else str(version)
+
+
+def _canary(model: RegisteredModel) -> CanaryTraffic | None:
+    version, text = _alias(model, CANARY), model.tags.get(CANARY_TAG)
+    if version is None:
+        return None
+    try:
+        tag = parse(json.loads(text or "null"), _CanaryTag, where=f"tag {CANARY_TAG} of {model.name}")
+    except (ValueError, ContractError) as error:
+        log.warning("registry.canary.unreadable", extra={"agent": model.name, "reason": str(error)})
+        return None
+    if tag.version != version:
+        log.warning("registry.canary.inconsistent", extra={"agent": model.name, "alias": version, "tag": tag.version})
+        return None
+    return CanaryTraffic(version=version, ratio=tag.ratio, until=tag.until)
+
+
+def _canary_tag(canary: CanaryTraffic) -> str:
+    value = {"version": canary.version, "ratio": canary.ratio, "until": canary.until.isoformat()}
+    parse(value, _CanaryTag, where="canary")
+    return canonical_json(value).decode()
+
+
+def _model_id(model_uri: str) -> str | None:
+    tail = model_uri.removeprefix("models:/")
+    return tail if tail != model_uri and tail.startswith("m-") and "/" not in tail else None
+
+
+def _rename_unless_there(fetched: Path, folder: Path) -> None:
+    try:
+        fetched.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        shutil.rmtree(fetched)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:300]
