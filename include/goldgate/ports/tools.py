@@ -1,6 +1,6 @@
 """The tools that an agent may call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,11 +17,15 @@ class ToolResult:
     is_error: bool
 
 
+ArgumentCheck = Callable[[Mapping[str, JsonValue]], list[str]]
+"""Holds arguments to one JSON Schema: a sentence for each problem (path, found, expected), none if they fit."""
+
+
 class ToolSession(Protocol):
     """An open connection to one tool server. Safe to call from several threads."""
 
-    def definitions(self) -> Sequence[ToolDefinition]:
-        """List what the server offers."""
+    def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
+        """List what the server offers. Raises `TransientError` if it cannot be started or asked in time."""
 
     def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float) -> ToolResult:
         """Call one tool. A failure of the tool or of its server is a result with `is_error`."""
