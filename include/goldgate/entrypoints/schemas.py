@@ -29,11 +29,22 @@ from goldgate.contracts.release import (
 )
 from goldgate.contracts.request_log import RequestLog
 from goldgate.contracts.resources import LLM, Agent, MCPServer, Task, TaskRun
+from goldgate.contracts.story import LiveQuestion, Story
 from goldgate.entrypoints.settings import CHECKOUT
 
 FOLDER = CHECKOUT / "include" / "docs" / "schemas"
 
-WRITTEN_BY_PEOPLE: tuple[type[BaseModel], ...] = (LLM, Agent, MCPServer, Task, TaskRun, ReleasePolicy, GoldRow)
+WRITTEN_BY_PEOPLE: tuple[type[BaseModel], ...] = (
+    LLM,
+    Agent,
+    MCPServer,
+    Task,
+    TaskRun,
+    ReleasePolicy,
+    GoldRow,
+    Story,
+    LiveQuestion,
+)
 EXCHANGED: tuple[type[BaseModel], ...] = (
     PredictRequest,
     PredictResponse,
