@@ -72,7 +72,7 @@ def number(figure: float) -> str:
 
 def _decide(measured: Estimate | Unmeasured, *, bound: Bound, min_rows: int, subject: str) -> GateDecision:
     if isinstance(measured, Unmeasured):
-        return GateDecision(verdict=Verdict.UNDECIDED, reason=f"Unmeasured: {measured.reason}.")
+        return GateDecision(verdict=Verdict.UNDECIDED, reason=f"Unmeasured: {measured.reason.rstrip('.')}.")
     if measured.samples < min_rows:
         return GateDecision(
             verdict=Verdict.UNDECIDED,

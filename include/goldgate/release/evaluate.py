@@ -7,11 +7,14 @@ costs a retry and not a second evaluation.
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from goldgate.contracts.evaluation import JUDGE_VERSION, Figure, Scorecard
 from goldgate.contracts.release import Evaluation
 from goldgate.ports.delivery import Clock
 from goldgate.ports.records import Ledger, ReleaseStore
 from goldgate.ports.tracking import Tracking
+from goldgate.release.records import failure_noted, note_once
 from goldgate.release.trial import CANDIDATE, CHAMPION, EvaluationKit, OnRow, Trial, measure_trial
 
 FOLDER = "evaluation"
@@ -48,46 +51,61 @@ def evaluate_candidate(
         TransientError: The tracker cannot be reached. Called again, only the logging is repeated.
     """
     order = trial.candidate.order
-    if (recorded := store.read(order.release_id, Evaluation)) is not None:
-        return recorded
-    folder = store.folder(order.release_id) / FOLDER
+    evaluation = store.read(order.release_id, Evaluation)
+    if evaluation is None:
+        with failure_noted(ledger, order, step="evaluate"):
+            evaluation = _evaluate(
+                trial,
+                params=params,
+                prompts=prompts,
+                kit=kit,
+                folder=store.folder(order.release_id) / FOLDER,
+                tracking=tracking,
+                clock=clock,
+                on_row=on_row,
+            )
+        store.write(order.release_id, evaluation)
+    note_once(ledger, order, step="evaluate", outcome="evaluated", evidence=_evidence(trial, evaluation))
+    return evaluation
+
+
+def _evaluate(
+    trial: Trial,
+    *,
+    params: Mapping[str, str],
+    prompts: Path,
+    kit: EvaluationKit,
+    folder: Path,
+    tracking: Tracking,
+    clock: Clock,
+    on_row: OnRow,
+) -> Evaluation:
     cards = measure_trial(trial, kit=kit, clock=clock, folder=folder, on_row=on_row)
     run = tracking.log_evaluation(
-        experiment=order.agent,
-        name=order.release_id,
+        experiment=trial.candidate.order.agent,
+        name=trial.candidate.order.release_id,
         tags=_tags(trial),
         params={**params, **_plan_params(trial)},
         metrics=_metrics(cards),
         artifacts=[folder, prompts],
     )
-    evaluation = Evaluation(
+    return Evaluation(
         run_id=run.run_id,
         run_url=run.url,
         candidate=cards[CANDIDATE],
         champion=cards.get(CHAMPION),
         champion_version=trial.champion.version if trial.champion else None,
     )
-    _tell_ledger(ledger, trial, evaluation)
-    store.write(order.release_id, evaluation)
-    return evaluation
 
 
-def _tell_ledger(ledger: Ledger, trial: Trial, evaluation: Evaluation) -> None:
-    order = trial.candidate.order
-    ledger.append(
-        agent=order.agent,
-        release_id=order.release_id,
-        step="evaluate",
-        outcome="evaluated",
-        by=order.by,
-        evidence={
-            "run_id": evaluation.run_id,
-            "bundle_digest": trial.candidate.bundle_digest,
-            "gold_digest": trial.candidate.gold_digest,
-            "champion_version": evaluation.champion_version,
-            "figures": {name: figure.value for name, figure in evaluation.candidate.figures.items()},
-        },
-    )
+def _evidence(trial: Trial, evaluation: Evaluation) -> dict[str, JsonValue]:
+    return {
+        "run_id": evaluation.run_id,
+        "bundle_digest": trial.candidate.bundle_digest,
+        "gold_digest": trial.candidate.gold_digest,
+        "champion_version": evaluation.champion_version,
+        "figures": {name: figure.value for name, figure in evaluation.candidate.figures.items()},
+    }
 
 
 def _tags(trial: Trial) -> dict[str, str]:
