@@ -7,15 +7,22 @@ length of the context decide how good the answer is.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from goldgate.standin.injections import find_injections
 from goldgate.standin.reading import Passage
 from goldgate.standin.text import content_stems, ordered_unique, sentences
 
-MIN_SUPPORT_RATIO = 0.18
-"""Share of the question's weight that a passage must hold to count as an answer."""
+MIN_MATCHED_WORDS = 1.6
+"""A passage counts as an answer if it holds this many content words of the question: one, and one that begins alike.
+
+On 226 answerable and 36 unanswerable questions over a technical reference (five passages each) the number of matched
+words told the two apart better (area under the curve 0.90) than their share (0.84) or their rarity (0.75 to 0.81).
+"""
+
+MIN_MATCHED_RATIO = 0.5
+"""... or, for a short question, more than this share of them."""
 
 TITLE_WEIGHT = 1.3
 """A word of the title weighs more than one of the text."""
@@ -24,21 +31,35 @@ EARLY_WEIGHT = 0.2
 """Advantage of the first passage, halved for the second, a third for the third, ...: language models favour what
 stands first (N. F. Liu et al., "Lost in the Middle", TACL 2024)."""
 
+CLOSE_RATIO = 0.8
+"""A second passage is told too if its score is at least this share of the best: a reader in doubt names both."""
+
+BACKGROUND_WEIGHT = 0.5
+"""A word beside the question proper (of another sentence, of an attachment) against one of the question."""
+
 PREFIX_WEIGHT = 0.6
 """Credit for a word that only begins alike (`parallel` and `parallelize`)."""
 
 LABEL_WEIGHT = 1.5
-"""Credit for a line such as `Default: 32` whose label the question names."""
+"""Credit for a line such as `Default: 32` whose label the question names, or whose number a `how many` asks for."""
 
-KEPT_RATIO = 0.6
-"""A further sentence is copied if it scores at least this share of the best one."""
+FIELD_WEIGHT = 0.5
+"""A labelled line that is not asked for counts less than prose: it repeats the name of what it describes."""
+
+KEPT_RATIO = 0.3
+"""A further sentence is copied if what it adds weighs at least this share of the best one."""
 
 MAX_SENTENCES = 3
 MAX_PARTS = 3
 """How many questions of one message are answered."""
 
 _PREFIX_LETTERS = 5
-_LABEL = re.compile(r"^[-*\s]*([A-Z][\w /-]{0,40}?):\s+\S")
+_LABEL = re.compile(r"^[-*\s]*([A-Z][\w /-]{0,40}?):\s+(?=\S)")
+_NUMBER_LINE = re.compile(r":\s+-?\d+(?:\.\d+)?\s*$")
+_ASKS_NUMBER = re.compile(
+    r"\bhow (?:many|much|long|often|big|large|far|high|old|soon|fast)\b|\b(?:which|what) (?:number|port|size)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +67,24 @@ class Finding:
     """Where a question is answered."""
 
     passage: Passage
-    support: float
-    """Share of the question's weight that the passage holds, 0 to 1."""
+    is_supported: bool
+    """Enough of the question's words stand in the passage for it to be an answer."""
     copied: tuple[str, ...]
     """Sentences or lines, in the order of the passage."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One question of a message."""
+
+    emphasis: Mapping[str, float]
+    """1 for a stem of the question, less for one of its surroundings."""
+    asks_number: bool
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """The stems of the question itself."""
+        return frozenset(stem for stem, emphasis in self.emphasis.items() if emphasis == 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,36 +106,89 @@ class _Bag:
         return 0.0
 
 
-def find_answers(question: str, passages: Sequence[Passage], *, skip_injections: bool) -> list[Finding]:
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """A passage, and how well it holds each stem that is asked for."""
+
+    passage: Passage
+    in_title: Mapping[str, float]
+    anywhere: Mapping[str, float]
+
+    @classmethod
+    def of(cls, passage: Passage, stems: frozenset[str]) -> "_Held":
+        title, text = _Bag.of(passage.title), _Bag.of(passage.text)
+        in_title = {stem: title.match(stem) for stem in stems}
+        return cls(
+            passage=passage,
+            in_title=in_title,
+            anywhere={stem: max(in_title[stem], text.match(stem)) for stem in stems},
+        )
+
+    def supports(self, part: "Part", *, beside: frozenset[str]) -> bool:
+        """Tell whether enough of a question stands here; what was sent along adds to it, and is never enough alone."""
+        matched = sum(weight * self.anywhere[stem] for stem, weight in part.emphasis.items())
+        if matched > MIN_MATCHED_RATIO * sum(part.emphasis.values()):
+            return True
+        beside_matched = BACKGROUND_WEIGHT * sum(self.anywhere[stem] for stem in beside) if matched >= 1 else 0.0
+        return matched + beside_matched >= MIN_MATCHED_WORDS
+
+
+def find_answers(
+    question: str, passages: Sequence[Passage], *, background: str = "", skip_injections: bool = False
+) -> list[Finding]:
     """Find the best passage for each part of a question.
 
     Args:
         question: One or several questions.
         passages: In the order given to the model.
+        background: What the caller sent along, such as a log that the question is about.
         skip_injections: Never copy sentences that carry planted instructions.
 
     Returns:
-        One finding a passage, best supported question first come; empty without passages. Weak findings are
-        included: the caller holds their `support` against `MIN_SUPPORT_RATIO`.
+        One finding a passage, in the order of the questions; empty without passages. Findings that are not
+        supported are included: the caller decides whether to refuse.
     """
-    if not passages:
-        return []
-    texts = [_Bag.of(passage.text) for passage in passages]
-    titles = [_Bag.of(passage.title) for passage in passages]
+    parts = split_question(question)
+    beside = frozenset(content_stems(background)).difference(*(part.emphasis for part in parts))
+    stems = beside.union(*(part.emphasis for part in parts))
+    held = [_Held.of(passage, stems) for passage in passages]
     merged: dict[int, Finding] = {}
-    for part in _parts(question):
-        weights = _weights(part, texts, titles)
-        best, support = _best_passage(weights, texts, titles)
-        labels = frozenset(stem for stem, emphasis in part.items() if emphasis == 1)
-        copied = _copy(passages[best], weights, labels=labels, skip_injections=skip_injections)
-        found = Finding(passage=passages[best], support=support, copied=copied)
-        merged[best] = _merged(merged[best], found) if best in merged else found
+    for part in parts if held else []:
+        emphasis = {**dict.fromkeys(beside, BACKGROUND_WEIGHT), **part.emphasis}
+        weights = _weights(emphasis, held)
+        for position in _best(weights, held, at_most=2 if len(parts) == 1 else 1):
+            passage = held[position].passage
+            found = Finding(
+                passage=passage,
+                is_supported=held[position].supports(part, beside=beside),
+                copied=_copy(passage, weights, part=part, skip_injections=skip_injections),
+            )
+            merged[position] = _merged(merged[position], found) if position in merged else found
     return list(merged.values())
 
 
 def write_answer(findings: Sequence[Finding], *, cites: bool) -> str:
     """Write findings as prose: title, copied sentences and, if asked for, the passage's id in brackets."""
     return "\n".join(_written(finding, cites=cites) for finding in findings)
+
+
+def split_question(question: str) -> list[Part]:
+    """Take a message apart into its questions, at most `MAX_PARTS`; the sentences around one are its background.
+
+    A message with fewer than two question marks is one question, all of it.
+    """
+    asked = [sentence for line in question.splitlines() for sentence in sentences(line)]
+    marked = [sentence for sentence in asked if sentence.endswith("?") and content_stems(sentence)]
+    everything = ordered_unique(content_stems(question))
+    whole = question if len(marked) < 2 else None  # noqa: PLR2004 - two questions are several
+    return [
+        Part(
+            emphasis={stem: 1.0 if stem in own else BACKGROUND_WEIGHT for stem in everything},
+            asks_number=bool(_ASKS_NUMBER.search(text)),
+        )
+        for text in ([whole] if whole is not None else marked[:MAX_PARTS])
+        for own in [frozenset(content_stems(text))]
+    ]
 
 
 def _written(finding: Finding, *, cites: bool) -> str:
@@ -110,18 +198,8 @@ def _written(finding: Finding, *, cites: bool) -> str:
     return f"{text} [{finding.passage.id}]" if cites and finding.passage.id else text
 
 
-def _parts(question: str) -> list[dict[str, float]]:
-    """Weigh the words of each question asked; those of the sentences around it count half."""
-    asked = [sentence for line in question.splitlines() for sentence in sentences(line)]
-    marked = [s for s in asked if s.endswith("?") and content_stems(s)]
-    everything = ordered_unique(content_stems(question))
-    if len(marked) < 2:  # noqa: PLR2004 - one question: all its words count
-        return [dict.fromkeys(everything, 1.0)]
-    return [{stem: 1.0 if stem in set(content_stems(s)) else 0.5 for stem in everything} for s in marked[:MAX_PARTS]]
-
-
-def _weights(part: dict[str, float], texts: Sequence[_Bag], titles: Sequence[_Bag]) -> dict[str, float]:
-    """Weigh each stem of the question by its rarity among the passages.
+def _weights(emphasis: Mapping[str, float], held: Sequence[_Held]) -> dict[str, float]:
+    """Weigh each stem by its emphasis and its rarity among the passages.
 
     A stem that no passage holds weighs as much as one that a single passage holds: it is missing evidence, not a
     proof that the question is about something else.
@@ -129,66 +207,79 @@ def _weights(part: dict[str, float], texts: Sequence[_Bag], titles: Sequence[_Ba
     Source: the inverse document frequency of BM25, ln(1 + (N - n + 0.5) / (n + 0.5)): Robertson and Zaragoza, "The
     Probabilistic Relevance Framework", 2009.
     """
-    count = len(texts)
     weights = {}
-    for stem, emphasis in part.items():
-        holding = sum(1 for bag, title in zip(texts, titles, strict=True) if bag.match(stem) or title.match(stem))
-        holding = max(1, holding)
-        weights[stem] = emphasis * math.log(1 + (count - holding + 0.5) / (holding + 0.5))
+    for stem, weight in emphasis.items():
+        holding = max(1, sum(1 for passage in held if passage.anywhere[stem]))
+        weights[stem] = weight * math.log(1 + (len(held) - holding + 0.5) / (holding + 0.5))
     return weights
 
 
-def _best_passage(weights: dict[str, float], texts: Sequence[_Bag], titles: Sequence[_Bag]) -> tuple[int, float]:
-    """Pick a passage: its position and its support. The earlier one wins a tie."""
+def _best(weights: Mapping[str, float], held: Sequence[_Held], *, at_most: int) -> list[int]:
+    """Pick the best passage and those close to it: their positions, best first. The earlier one wins a tie."""
     total = sum(weights.values()) or 1.0
-    best, best_score, support = 0, -1.0, 0.0
-    for position, (text, title) in enumerate(zip(texts, titles, strict=True)):
-        held = sum(w * max(text.match(s), title.match(s)) for s, w in weights.items()) / total
-        titled = sum(w * title.match(s) for s, w in weights.items()) / total
-        score = held + (TITLE_WEIGHT - 1) * titled + EARLY_WEIGHT / (1 + position)
-        if score > best_score:
-            best, best_score, support = position, score, held
-    return best, support
+    scores = []
+    for position, passage in enumerate(held):
+        anywhere = sum(weight * passage.anywhere[stem] for stem, weight in weights.items()) / total
+        in_title = sum(weight * passage.in_title[stem] for stem, weight in weights.items()) / total
+        scores.append(anywhere + (TITLE_WEIGHT - 1) * in_title + EARLY_WEIGHT / (1 + position))
+    ranked = sorted(range(len(held)), key=lambda position: -scores[position])[:at_most]
+    return [position for position in ranked if scores[position] >= CLOSE_RATIO * scores[ranked[0]]]
 
 
-def _copy(
-    passage: Passage, weights: dict[str, float], *, labels: frozenset[str], skip_injections: bool
-) -> tuple[str, ...]:
-    """Choose the sentences to copy, in their order; the first ones if none shares a word with the question."""
-    units = [unit for line in passage.text.splitlines() for unit in _units(line)]
+def _copy(passage: Passage, weights: Mapping[str, float], *, part: Part, skip_injections: bool) -> tuple[str, ...]:
+    """Choose the sentences to copy: greedily, each for what it adds, told in the order of the passage.
+
+    If none shares a word with the question, the first one is copied.
+    """
+    units = _units(passage.text)
     if skip_injections:
         units = [unit for unit in units if not find_injections([unit])]
-    scores = [_score(unit, weights, labels=labels) for unit in units]
-    top = max(scores, default=0.0)
-    if top <= 0:
-        return tuple(units[:1])
-    ranked = sorted(range(len(units)), key=lambda i: (-scores[i], i))
-    kept = [i for i in ranked if scores[i] >= KEPT_RATIO * top][:MAX_SENTENCES]
-    return ordered_unique([units[i] for i in sorted(kept)])
+    bags = [_Bag.of(unit) for unit in units]
+    label_credits = [_label_credit(unit, part=part) for unit in units]
+    left, chosen, least = dict(weights), list[int](), 0.0
+    while len(chosen) < min(MAX_SENTENCES, len(units)):
+        gains = {i: _gain(bags[i], left, label_credits[i]) for i in range(len(units)) if i not in chosen}
+        best = max(gains, key=lambda i: gains[i])
+        if gains[best] <= least:
+            break
+        least = least or KEPT_RATIO * gains[best]
+        chosen.append(best)
+        left = {stem: weight * (1 - bags[best].match(stem)) for stem, weight in left.items()}
+    return ordered_unique([units[i] for i in sorted(chosen)] or units[:1])
 
 
-def _units(line: str) -> list[str]:
-    return [line.strip()] if _LABEL.match(line) else sentences(line)
+def _units(text: str) -> list[str]:
+    """Split a passage into sentences; a labelled line stays whole."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [unit for line in lines for unit in ([line] if _LABEL.match(line) else sentences(line))]
 
 
-def _score(unit: str, weights: dict[str, float], *, labels: frozenset[str]) -> float:
-    """Weigh a sentence by the question's words in it, and by its label if the question itself names that.
+def _gain(bag: _Bag, left: Mapping[str, float], credit: float | None) -> float:
+    """Weigh what a sentence adds.
 
     Args:
-        unit: A sentence or a labelled line.
-        weights: Of each stem of the question and its surroundings.
-        labels: The stems of the question itself.
+        bag: Its words.
+        left: Weight of each stem that no chosen sentence holds yet.
+        credit: Of its label; None without a label.
     """
-    bag = _Bag.of(unit)
-    score = sum(weight * bag.match(stem) for stem, weight in weights.items())
+    shared = sum(weight * bag.match(stem) for stem, weight in left.items())
+    return shared if credit is None else FIELD_WEIGHT * shared + LABEL_WEIGHT * credit
+
+
+def _label_credit(unit: str, *, part: Part) -> float | None:
+    """Say how much of a line's label the question names, 0 to 1; all of it for a number that is asked for."""
     label = _LABEL.match(unit)
     if label is None:
-        return score
+        return None
     named = content_stems(label[1])
-    return score + LABEL_WEIGHT * sum(1 for stem in named if stem in labels) / max(1, len(named))
+    share = sum(1 for stem in named if stem in part.stems) / max(1, len(named))
+    return 1.0 if part.asks_number and _NUMBER_LINE.search(unit) else share
 
 
 def _merged(one: Finding, other: Finding) -> Finding:
-    order = {line: i for i, line in enumerate(u for line in one.passage.text.splitlines() for u in _units(line))}
-    lines = sorted({*one.copied, *other.copied}, key=lambda line: order.get(line, len(order)))
-    return Finding(passage=one.passage, support=max(one.support, other.support), copied=tuple(lines))
+    copied = {*one.copied, *other.copied}
+    return Finding(
+        passage=one.passage,
+        is_supported=one.is_supported or other.is_supported,
+        copied=ordered_unique([unit for unit in _units(one.passage.text) if unit in copied]),
+    )

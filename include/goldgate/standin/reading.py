@@ -53,7 +53,9 @@ class Reading:
     """The system prompt, as it was given."""
     rules: Rules
     passages: tuple[Passage, ...]
-    """In the order given; attachments last."""
+    """In the order given."""
+    attachments: tuple[Passage, ...]
+    """What the caller sent along. Read for an answer only if there is no passage."""
     question: str
     earlier: str
     """What the caller said before and beside the question: attachments, then earlier turns, newest first."""
@@ -71,7 +73,8 @@ def read_conversation(messages: Sequence[Message]) -> Reading:
     return Reading(
         prompt=prompt,
         rules=read_rules(_BLOCK.sub(" ", prompt)),
-        passages=(*passages, *in_prompt, *attachments),
+        passages=(*passages, *in_prompt),
+        attachments=tuple(attachments),
         question=question,
         earlier="\n".join([*(attachment.text for attachment in attachments), *turns]),
         tool_answers=_tool_answers(messages[asked[-1] :] if asked else messages),

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from goldgate.standin.answering import MIN_SUPPORT_RATIO, find_answers, write_answer
+from goldgate.standin.answering import find_answers, write_answer
 from goldgate.standin.injections import find_injections, is_obeyed
 from goldgate.standin.reading import Passage, Reading, read_conversation
 from goldgate.standin.rules import DEFAULT_REFUSAL
@@ -65,7 +65,8 @@ def make_reply(request: ChatRequest, *, settings: StandinSettings, malformed_cal
 
 
 def _planted(reading: Reading, *, seed: int, settings: StandinSettings) -> str | None:
-    texts = [*(passage.text for passage in reading.passages), *(answer.content for answer in reading.tool_answers)]
+    given = (*reading.passages, *reading.attachments)
+    texts = [*(passage.text for passage in given), *(answer.content for answer in reading.tool_answers)]
     for injection in find_injections(texts):
         if is_obeyed(injection, seed=seed, ratio=settings.injection_obedience_ratio):
             return injection.says or reading.prompt
@@ -75,9 +76,14 @@ def _planted(reading: Reading, *, seed: int, settings: StandinSettings) -> str |
 def _answer(reading: Reading) -> str:
     if reading.tool_answers:
         return "\n".join(_from_tool(answer.content, reading) for answer in reading.tool_answers)
-    findings = find_answers(reading.question, reading.passages, skip_injections=reading.rules.distrusts_context)
+    findings = find_answers(
+        reading.question,
+        reading.passages or reading.attachments,
+        background=" ".join(attachment.text for attachment in reading.attachments),
+        skip_injections=reading.rules.distrusts_context,
+    )
     if reading.rules.refusal is not None:
-        findings = [finding for finding in findings if finding.support >= MIN_SUPPORT_RATIO]
+        findings = [finding for finding in findings if finding.is_supported]
     answer = write_answer(findings, cites=reading.rules.cites)
     return answer or reading.rules.refusal or DEFAULT_REFUSAL
 
