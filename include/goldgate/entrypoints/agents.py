@@ -67,7 +67,7 @@ def freeze_agent(folder: Path, *, into: Path, env: Mapping[str, str], corpus_cac
         copy_folder(folder, into=staging)
         rows = _corpus(agent, copied=staging, env=env, cache=corpus_cache)
         (staging / CORPUS_FILE).write_bytes(write_corpus(rows))
-        tools = PinnedTools(tools=list(_pinned_tools(agent, env=env)))
+        tools = _pinned_tools(agent, copied=staging, env=env)
         (staging / TOOLS_FILE).write_bytes(canonical_json(tools.model_dump(mode="json")) + b"\n")
         manifest = seal(staging, agent=agent.agent.metadata.name)
         target = into / manifest.digest
@@ -168,10 +168,21 @@ def _corpus(agent: AgentFolder, *, copied: Path, env: Mapping[str, str], cache: 
     return rows
 
 
-def _pinned_tools(agent: AgentFolder, *, env: Mapping[str, str]) -> Iterator[PinnedTool]:
+def _pinned_tools(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> PinnedTools:
+    before = folder_files(copied)
+    tools = PinnedTools(tools=list(_pins(agent, copied=copied, env=env)))
+    if changed := sorted(dict(before.items() ^ folder_files(copied).items())):
+        raise PermanentError(
+            f"The tool servers of `{agent.agent.metadata.name}` changed `{'`, `'.join(changed)}` in the agent's folder "
+            "when they started; expected them to leave it as it is. Let them write elsewhere."
+        )
+    return tools
+
+
+def _pins(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> Iterator[PinnedTool]:
     owners: dict[str, str] = {}
     for grant, server in zip(agent.agent.spec.tools, agent.servers, strict=True):
-        session = LateToolSession(server, folder=agent.folder, env=env)
+        session = LateToolSession(server, folder=copied, env=env)
         try:
             offered = {definition.name: definition for definition in session.definitions()}
         finally:

@@ -14,11 +14,14 @@ from typing import Annotated
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 from pydantic import Field
 
 _BOOLEANS = {"t", "true", "1", "f", "false", "0"}
 """What Airflow reads as a boolean, whatever the case. Source: `getboolean` of its configuration parser."""
+
+READ_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
 _FORMER = re.compile(r"\[([\w.]+)\] (\w+)")
 
@@ -106,7 +109,6 @@ def name_today(reference: Reference, option: str) -> str:
 
 def make_server(reference: Reference) -> MCPServer:
     """Offer the look-ups as tools."""
-    server: MCPServer = MCPServer(name="airflow-reference", version="1.0.0", log_level="ERROR")
     option_pattern = rf"^({reference.section_pattern()})\.[a-z][a-z0-9_]*$"
     setting_pattern = rf"^({reference.section_pattern()})\.[a-z][a-z0-9_]* ?= ?[^\s=]+$"
     Option = Annotated[  # noqa: N806 - a type, made here because its pattern names the sections of the corpus
@@ -130,17 +132,30 @@ def make_server(reference: Reference) -> MCPServer:
         check_setting: "Check whether a value is valid and allowed for an option: does it accept that type of value?",
         present_name: "Tell the new name of an option that was renamed, moved or is gone after an upgrade.",
     }
-    read_only = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
-    for tool, description in descriptions.items():
-        server.add_tool(tool, description=description, annotations=read_only, structured_output=False)
-    return server
+    return MCPServer(
+        name="airflow-reference",
+        version="1.0.0",
+        log_level="ERROR",
+        tools=[
+            _strict(Tool.from_function(tool, description=text, annotations=READ_ONLY, structured_output=False))
+            for tool, text in descriptions.items()
+        ],
+    )
+
+
+def _strict(tool: Tool) -> Tool:
+    """Refuse arguments that the tool does not have: the SDK writes a schema that lets them pass."""
+    return tool.model_copy(update={"parameters": {**tool.parameters, "additionalProperties": False}})
 
 
 def main() -> None:
     """Serve until standard input closes."""
     if len(sys.argv) != 2:  # noqa: PLR2004 - program and corpus
         sys.exit("Found no corpus to look things up in; call as: server.py corpus.jsonl")
-    make_server(read_reference(Path(sys.argv[1]))).run("stdio")
+    corpus = Path(sys.argv[1])
+    if not corpus.is_file():
+        sys.exit(f"Found no corpus at `{corpus}`; expected the JSON-lines file that a frozen agent holds.")
+    make_server(read_reference(corpus)).run("stdio")
 
 
 if __name__ == "__main__":
