@@ -54,7 +54,8 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
         case "enum":
             return f"one of {json.dumps(error.kind.value, ensure_ascii=False)}"
         case "anyOf" | "oneOf":
-            found = error.kind.as_dict()["context"]
-            return f"one of its schemas ({'; '.join(sorted({each['message'] for branch in found for each in branch}))})"
+            branches: list[list[jsonschema_rs.ValidationError]] = error.kind.as_dict()["context"]
+            reasons = {each.message for branch in branches for each in branch}
+            return f"one of its schemas ({'; '.join(sorted(reasons))})"
         case name:
             return f"{name} {json.dumps(error.kind.value, ensure_ascii=False, default=str)}"

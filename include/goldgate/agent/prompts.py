@@ -10,7 +10,7 @@ from goldgate.ports.knowledge import Chunk
 
 _VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _USER_VARIABLES = ("question", "context")
-_BLOCK_TAG = re.compile(r"<(?=\s*/?\s*(?:passage|attachment)\b)", re.IGNORECASE)
+_BLOCK_TAG = re.compile(r"<(?=\s*/?\s*(?:passage|attachment|question)\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ def user_problems(text: str) -> Iterator[VariableProblem]:
 
 
 def render_user(template: str, *, question: str, context: str) -> str:
-    """Put question and context into a user prompt, in one pass: what they hold is never taken for a variable."""
-    values = {"question": question, "context": context}
+    """Put question and context into a user prompt, in one pass: what they hold is no variable and no block."""
+    values = {"question": _inside_block(question), "context": context}
     return _VARIABLE.sub(lambda match: values.get(match.group(1), match.group()), template)
 
 
