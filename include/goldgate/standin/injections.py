@@ -47,6 +47,13 @@ def find_injections(texts: Iterable[str]) -> list[Injection]:
     return [injection for text in texts for cue in _OVERRIDE.finditer(text) if (injection := _read(text, cue))]
 
 
+def without_injections(text: str) -> str:
+    """Cut planted instructions out; a line break is left in their place."""
+    for injection in find_injections([text]):
+        text = text.replace(injection.text, "\n")
+    return text
+
+
 def is_obeyed(injection: Injection, *, seed: int, ratio: float) -> bool:
     """Draw whether an instruction is obeyed: the same seed and text always give the same answer."""
     drawn = hashlib.sha256(f"{seed}\0{injection.text}".encode()).digest()

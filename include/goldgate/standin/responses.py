@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from goldgate.standin.admission import RequestError
 from goldgate.standin.replying import CallOut, Reply
 from goldgate.standin.text import tokens
 from goldgate.standin.usage import Usage
-from goldgate.standin.wire import RequestError
 
 Json = dict[str, Any]
 

@@ -15,13 +15,14 @@ from starlette.types import Receive, Scope, Send
 
 from goldgate.contracts.base import ContractError
 from goldgate.standin import responses
+from goldgate.standin.admission import RequestError, check_model, read_request
 from goldgate.standin.embedding import embed
 from goldgate.standin.faults import Fault, faults_of
 from goldgate.standin.replying import Reply, make_reply
 from goldgate.standin.settings import StandinSettings
 from goldgate.standin.text import tokens
 from goldgate.standin.usage import PromptCache, Usage, prompt_tokens
-from goldgate.standin.wire import ChatRequest, EmbeddingRequest, RequestError, check_model, read_request
+from goldgate.standin.wire import ChatRequest, EmbeddingRequest
 
 Sleep = Callable[[float], Awaitable[None]]
 

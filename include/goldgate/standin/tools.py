@@ -1,7 +1,7 @@
 """Decide whether the question asks for a tool, and for which."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from goldgate.standin.arguments import read_arguments
@@ -10,7 +10,10 @@ from goldgate.standin.text import content_stems
 from goldgate.standin.wire import ChatRequest, Function, NamedChoice, properties_of
 
 MIN_SHARED_STEMS = 2
-"""A question asks for a tool if it shares this many content words with the tool's name, description and parameters."""
+"""A question asks for a tool if it shares this many content words with the tool's name, description and parameters.
+
+The words of the arguments themselves do not count: they say what the tool is to work on, not that it is asked for.
+"""
 
 MIN_SHARED_RATIO = 0.5
 """... or, for a short question, this share of its own content words."""
@@ -44,28 +47,28 @@ def choose_tool(request: ChatRequest, reading: Reading) -> ToolChoice | None:
         case NamedChoice(function=wanted):
             return _forced([function for function in request.functions if function.name == wanted.name], reading)
     done = {answer.name for answer in reading.tool_answers}
-    ranked = _ranked([function for function in request.functions if function.name not in done], reading.question)
-    for shared, function in ranked:
-        if not _asks_for(shared, reading.question):
-            return None
-        arguments = _read(function, reading)
-        if arguments is not None and not _is_answered(arguments, reading):
-            return ToolChoice(name=function.name, arguments=arguments)
-    return None
+    best, most = None, 0
+    for function in request.functions:
+        arguments = None if function.name in done else _read(function, reading)
+        if arguments is None or _is_answered(arguments, reading):
+            continue
+        asked = _asked(reading.question, arguments)
+        shared = len(asked & _stems(function))
+        enough = shared >= MIN_SHARED_STEMS or (shared > 0 and shared >= MIN_SHARED_RATIO * len(asked))
+        if enough and shared > most:
+            best, most = ToolChoice(name=function.name, arguments=arguments), shared
+    return best
 
 
 def _forced(functions: Sequence[Function], reading: Reading) -> ToolChoice:
-    readable = [(function, _read(function, reading)) for _, function in _ranked(functions, reading.question)]
-    for function, arguments in readable:
+    """Take the readable tool that shares most words, else, with no argument at all, the one that shares most."""
+    asked = _asked(reading.question, {})
+    ranked = sorted(functions, key=lambda function: -len(asked & _stems(function)))
+    for function in ranked:
+        arguments = _read(function, reading)
         if arguments is not None:
             return ToolChoice(name=function.name, arguments=arguments)
-    return ToolChoice(name=readable[0][0].name, arguments={})
-
-
-def _ranked(functions: Sequence[Function], question: str) -> list[tuple[int, Function]]:
-    asked = set(content_stems(question))
-    scored = [(len(asked & _stems(function)), function) for function in functions]
-    return sorted(scored, key=lambda pair: -pair[0])
+    return ToolChoice(name=ranked[0].name, arguments={})
 
 
 def _stems(function: Function) -> set[str]:
@@ -74,9 +77,10 @@ def _stems(function: Function) -> set[str]:
     return set(content_stems(" ".join([function.name, function.description, *described])))
 
 
-def _asks_for(shared: int, question: str) -> bool:
-    asked = [stem for stem in set(content_stems(question)) if not stem.isdigit()]
-    return shared >= MIN_SHARED_STEMS or (shared > 0 and shared >= MIN_SHARED_RATIO * len(asked))
+def _asked(question: str, arguments: Mapping[str, object]) -> set[str]:
+    """List the stems of a question without those of the values in it: they say what, not what for."""
+    values = content_stems(" ".join(str(value) for value in arguments.values()))
+    return {stem for stem in content_stems(question) if not stem.isdigit()} - set(values)
 
 
 def _read(function: Function, reading: Reading) -> dict[str, object] | None:
