@@ -63,14 +63,13 @@ class RouterParts:
     limits: Limits = Limits()
 
 
-def create_router(parts: RouterParts, *, on_stop: Callable[[], None] = lambda: None) -> FastAPI:
-    """Make the application. `on_stop` is called once all accepted requests are answered."""
+def create_router(parts: RouterParts) -> FastAPI:
+    """Make the application. It closes its client once all accepted requests are answered."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await parts.client.close()
-        on_stop()
 
     app = FastAPI(title="Goldgate router", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     metrics = RouterMetrics()

@@ -1,0 +1,132 @@
+"""Run one arm: `python -m goldgate.entrypoints.arm --agent A --version V [--home H]`.
+
+Fetches the bundle of the version, makes it answer on a free port of this machine, and tells where in
+`<home>/run/arms/<agent>@<version>.json`. A bundle that is there already is checked and used, so that an arm restarts
+while the registry is down.
+"""
+
+import argparse
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from goldgate.adapters.file_locks import FileLocks
+from goldgate.adapters.supervisor_arms import arm_address_file
+from goldgate.contracts.durable import write_durably
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.entrypoints.agents import load_agent
+from goldgate.entrypoints.logs import log_as_json
+from goldgate.entrypoints.serving_loop import serve_until_stopped
+from goldgate.entrypoints.settings import Settings
+from goldgate.serving.arm import create_arm
+
+log = logging.getLogger(__name__)
+
+EXIT_IMPOSSIBLE: Final = 2
+EXIT_TRY_AGAIN: Final = 75
+"""sysexits' EX_TEMPFAIL; the supervisor tries again in any case."""
+
+_GRACE_S: Final = 5
+"""How long requests under way may take to end. Below the supervisor's `stopwaitsecs`."""
+
+
+class _AnnouncedServer(uvicorn.Server):
+    """Tells its address once it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, *, told: Path, url: str) -> None:
+        super().__init__(config)
+        self._told = told
+        self._content = json.dumps({"url": url, "pid": os.getpid()}).encode()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            write_durably(self._told, self._content)
+            log.info("arm.ready", extra={"told": str(self._told)})
+
+    def forget(self) -> None:
+        """Take the address back, unless another process has told its own meanwhile."""
+        with suppress(FileNotFoundError):
+            if self._told.read_bytes() == self._content:
+                self._told.unlink()
+
+
+def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a clean stop, 2 if this version can never answer, 75 if it may later.
+    """
+    arguments = _parser().parse_args(argv)
+    env = dict(os.environ if env is None else env)
+    log_as_json()
+    try:
+        settings = Settings.from_env({**env, "GOLDGATE_HOME": arguments.home} if arguments.home else env)
+        bundle = fetched_bundle(settings, agent=arguments.agent, version=arguments.version)
+        runtime = load_agent(bundle, env=env)
+    except TransientError as error:
+        log.error("arm.not_yet", extra={"reason": str(error)})  # noqa: TRY400 - the message ends the investigation
+        return EXIT_TRY_AGAIN
+    except PermanentError as error:
+        log.error("arm.impossible", extra={"reason": str(error)})  # noqa: TRY400 - as above
+        return EXIT_IMPOSSIBLE
+    try:
+        app = create_arm(runtime.predict, agent=arguments.agent, version=arguments.version)
+        serve(app, told=arm_address_file(settings.home, agent=arguments.agent, version=arguments.version))
+    finally:
+        runtime.close()
+    return 0
+
+
+def fetched_bundle(settings: Settings, *, agent: str, version: str) -> Path:
+    """Return the version's bundle, from the machine if it is there, else from the registry.
+
+    A bundle gets its name `<home>/bundles/<agent>/<version>` only when it is whole and checked; `load_agent` checks it
+    again.
+    """
+    folder = settings.home / "bundles" / agent / version
+    if folder.exists():
+        return folder
+    from goldgate.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415 - 4 s that a restart does without
+
+    registry = MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks"))
+    return registry.fetch_bundle(agent, version, into=settings.home / "bundles")
+
+
+def serve(app: FastAPI, *, told: Path) -> None:
+    """Serve an arm on a free port, and tell its address for as long as it can be asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, timeout_keep_alive=75
+        )
+        server = _AnnouncedServer(config, told=told, url=url)
+        try:
+            serve_until_stopped(server, listener=listener)
+        finally:
+            server.forget()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m goldgate.entrypoints.arm",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--agent", required=True)
+    parser.add_argument("--version", required=True, help="version of the registered model")
+    parser.add_argument("--home", help="state folder; GOLDGATE_HOME by default")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Logs as one JSON object a line: time, level, event, and the facts of the event."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+"""What every record has; everything else is a fact of its event."""
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record as JSON. Facts are what was passed as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        value: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **{name: fact for name, fact in vars(record).items() if name not in _OWN},
+        }
+        if record.exc_info:
+            value["exception"] = self.formatException(record.exc_info)
+        return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def log_as_json(*, level: int = logging.INFO) -> None:
+    """Send every log of this process to standard error as JSON lines. httpx tells each request: only its warnings."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -1,0 +1,171 @@
+"""Run the router: `python -m goldgate.entrypoints.router`.
+
+One OpenAI-compatible endpoint for every agent in the registry. It follows the alias `champion` and the canary within a
+second, keeps the last known good table in `<home>/router/`, and logs every request in `<home>/requests/`.
+"""
+
+import argparse
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from goldgate.adapters.file_locks import FileLocks
+from goldgate.adapters.http_arm import HttpArmClient
+from goldgate.adapters.jsonl_request_log import JsonlRequestLog, prune
+from goldgate.adapters.supervisor_arms import SupervisorArms
+from goldgate.adapters.system_clock import SystemClock
+from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints.logs import log_as_json
+from goldgate.entrypoints.serving_loop import serve_until_stopped
+from goldgate.entrypoints.settings import Settings
+from goldgate.serving.caller import caller_key, hash_caller
+from goldgate.serving.router import Limits, RouterParts, create_router
+from goldgate.serving.watch import TrafficWatch
+
+log = logging.getLogger(__name__)
+
+EXIT_IMPOSSIBLE: Final = 2
+_GRACE_S: Final = 6
+"""How long requests under way may take to end. Below the supervisor's `stopwaitsecs`."""
+
+_PRUNE_EVERY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """What the command line says."""
+
+    host: str
+    port: int
+    retention: timedelta
+    limits: Limits
+
+
+def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; requests under way are answered first.
+
+    Returns:
+        0 after a clean stop, 2 if a setting is wrong or the address is taken.
+    """
+    log_as_json()
+    try:
+        settings = Settings.from_env(os.environ if env is None else env)
+        options = _options(_parser().parse_args(argv), settings)
+        key = caller_key(settings.home / "router" / "caller.key")
+        listener = _listen(options.host, options.port)
+    except PermanentError as error:
+        print(f"router: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
+        return EXIT_IMPOSSIBLE
+    with listener:
+        _serve(listener, settings=settings, options=options, key=key)
+    return 0
+
+
+def _serve(listener: socket.socket, *, settings: Settings, options: _Options, key: bytes) -> None:
+    # 4 s of import, only to serve: `--help` and a taken port answer at once.
+    from goldgate.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415
+
+    clock = SystemClock()
+    requests = settings.home / "requests"
+    watch = TrafficWatch(
+        registry=MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks")),
+        arms=SupervisorArms(settings.home, python=sys.executable, env=settings.as_env()),
+        clock=clock,
+        saved=settings.home / "router" / "traffic.json",
+    )
+    request_log = JsonlRequestLog(requests)
+    ending = threading.Event()
+    pruning = threading.Thread(
+        target=_prune_daily,
+        kwargs={"ending": ending, "prune_now": lambda: prune(requests, older_than=options.retention, now=clock.now())},
+        name="prune",
+        daemon=True,
+    )
+    parts = RouterParts(
+        traffic=watch,
+        client=HttpArmClient(max_connections=options.limits.max_in_flight),
+        log=request_log,
+        clock=clock,
+        monotonic_s=time.monotonic,
+        new_trace_id=partial(secrets.token_hex, 16),
+        hash_caller=partial(hash_caller, key=key),
+        limits=options.limits,
+    )
+    watch.start()
+    pruning.start()
+    try:
+        config = uvicorn.Config(
+            create_router(parts), log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S
+        )
+        log.info("router.listening", extra={"url": settings.router_url})
+        serve_until_stopped(uvicorn.Server(config), listener=listener)
+    finally:
+        ending.set()
+        watch.stop()
+        request_log.close()
+
+
+def _prune_daily(*, ending: threading.Event, prune_now: Callable[[], list[Path]]) -> None:
+    while True:
+        try:
+            if removed := prune_now():
+                log.info("request_log.pruned", extra={"files": [str(path) for path in removed]})
+        except OSError:
+            log.exception("request_log.prune_failed")
+        if ending.wait(_PRUNE_EVERY.total_seconds()):
+            return
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=512)
+    except (OSError, OverflowError) as error:
+        raise PermanentError(
+            f"Cannot listen on {host}:{port} ({error}). Stop what listens there, or move the router with "
+            "GOLDGATE_ROUTER_URL or --port."
+        ) from error
+
+
+def _options(arguments: argparse.Namespace, settings: Settings) -> _Options:
+    url = urlsplit(settings.router_url)
+    return _Options(
+        host=arguments.host or url.hostname or "127.0.0.1",
+        port=url.port or 0 if arguments.port is None else arguments.port,
+        retention=timedelta(days=arguments.retention_days),
+        limits=Limits(
+            max_in_flight=arguments.max_in_flight, max_body_bytes=arguments.max_body_bytes, within_s=arguments.within_s
+        ),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = Limits()
+    parser = argparse.ArgumentParser(
+        prog="python -m goldgate.entrypoints.router",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", help="address to listen on; that of GOLDGATE_ROUTER_URL by default")
+    parser.add_argument("--port", type=int, help="as above; 0 takes a free one")
+    parser.add_argument("--retention-days", type=float, default=30, help="how long request logs are kept (default 30)")
+    parser.add_argument("--max-in-flight", type=int, default=defaults.max_in_flight, help="above it: 429")
+    parser.add_argument("--max-body-bytes", type=int, default=defaults.max_body_bytes, help="above it: 413")
+    parser.add_argument("--within-s", type=float, default=defaults.within_s, help="how long an arm may take")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
