@@ -1,0 +1,19 @@
+"""What every task of Goldgate has in common."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from goldgate_airflow.callbacks import tell_failure
+
+EVALUATION_POOL: Final = "goldgate_evaluation"
+"""Evaluations run one at a time on one machine, because latency is a gate. See `airflow_settings.yaml`."""
+
+DEFAULT_ARGS: Final[dict[str, Any]] = {
+    "owner": "goldgate",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+    "execution_timeout": timedelta(minutes=15),
+    "on_failure_callback": [tell_failure],
+}
