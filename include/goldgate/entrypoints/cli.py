@@ -1,0 +1,42 @@
+"""`goldgate`: the playbook and its parts, without Airflow."""
+
+import click
+
+from goldgate.entrypoints.commands.agents import agent, evaluate, rollback, traffic
+from goldgate.entrypoints.commands.ledger import ledger
+from goldgate.entrypoints.commands.release import release
+from goldgate.entrypoints.commands.serve import serve
+from goldgate.entrypoints.commands.stack import demo, down, logs, status, up
+from goldgate.entrypoints.commands.task import task
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="goldgate")
+def goldgate() -> None:
+    r"""Eval-gated releases for LLM agents.
+
+    \b
+    goldgate up                                  start everything on this machine
+    goldgate agent validate airflow-helper       check an agent's contracts
+    goldgate evaluate airflow-helper             gold set and gates, changing nothing
+    goldgate release run airflow-helper --reason "better prompt"
+    goldgate traffic airflow-helper              who serves now
+    goldgate rollback airflow-helper --reason "..."
+    goldgate ledger verify                       check the history
+
+    Exit codes: 0 done, 1 a gate said FAIL, 2 wrong usage, 3 UNDECIDED, 4 aborted in the canary or superseded,
+    5 impossible as it is, 75 try again later. Addresses and folders come from GOLDGATE_* variables.
+    """
+
+
+for part in (agent, demo, down, evaluate, ledger, logs, release, rollback, serve, status, task, traffic, up):
+    goldgate.add_command(part)
+
+
+def main() -> None:
+    """Run the command line."""
+    goldgate()
+
+
+if __name__ == "__main__":
+    main()

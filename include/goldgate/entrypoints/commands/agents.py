@@ -1,0 +1,121 @@
+"""`goldgate agent ...`, `goldgate evaluate`, `goldgate rollback`, `goldgate traffic`: one agent at a time."""
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from pydantic import JsonValue
+
+from goldgate.agent.folder import read_agent
+from goldgate.contracts.release import Promotion
+from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of
+from goldgate.entrypoints.display import Screen, figure_text, gates_table, table
+from goldgate.entrypoints.playbook import Playbook
+from goldgate.entrypoints.rehearsal import rehearse
+from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.wiring import Wiring
+
+
+@click.group()
+def agent() -> None:
+    """Look at agents, and check them."""
+
+
+@agent.command("list")
+@command
+def list_agents(*, screen: Screen, settings: Settings) -> None:
+    """Show the agents of this checkout."""
+    names = sorted(path.parent.name for path in settings.agents.glob("*/agent.yaml"))
+    screen.result(names, "\n".join(names) or f"No agent in {settings.agents}.")
+
+
+@agent.command()
+@click.argument("name_or_folder")
+@command
+def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None:
+    """Check an agent's contracts: resources, prompts, tools, corpus, gold set and its pin, policy, secrets."""
+    folder = Path(name_or_folder)
+    is_folder = "/" in name_or_folder or (folder / "agent.yaml").is_file()
+    name = read_agent(folder).agent.metadata.name if is_folder else name_or_folder
+    found = Playbook(Wiring(settings)).validate(name, source=str(folder) if is_folder else "")
+    report: dict[str, JsonValue] = {
+        "agent": found.bundle.agent,
+        "bundle_digest": found.bundle.digest,
+        "files": found.bundle.files,
+        "prompt": found.bundle.prompt_id,
+        "model": found.bundle.model,
+        "tools": list(found.bundle.tools),
+        "gold_digest": found.gold.digest,
+        "gold_rows": len(found.gold.rows),
+    }
+    screen.result(report, "\n".join(f"{key}: {value}" for key, value in report.items()))
+
+
+@click.command()
+@click.argument("agent_name", metavar="AGENT")
+@click.option("--source", default="", help="A folder, or git:REF. Default: the agents folder as it lies.")
+@command
+def evaluate(agent_name: str, source: str, *, screen: Screen, settings: Settings) -> ExitCode:
+    """Evaluate AGENT on its gold set beside the champion and judge it, changing nothing.
+
+    This is what CI runs on a pull request: no version is registered, no alias moves.
+    """
+    trial = rehearse(
+        Playbook(Wiring(settings)),
+        agent_name,
+        source=source,
+        by=getpass.getuser(),
+        rehearsal_id=f"rehearsal-{agent_name}-{datetime.now(UTC):%Y%m%dt%H%M%S}",
+        with_build=False,
+    )
+    figures = [
+        (metric, figure_text(metric, figure)) for metric, figure in sorted(trial.evaluation.candidate.figures.items())
+    ]
+    screen.result(
+        {
+            "verdict": trial.judgement.verdict.value,
+            "judgement": trial.judgement.model_dump(mode="json"),
+            "scorecard": trial.evaluation.candidate.model_dump(mode="json"),
+        },
+        table("Figures", ("metric", "value"), figures),
+        gates_table(trial.judgement.gates),
+        f"{trial.judgement.verdict.name}  report: {trial.judgement.report_url}",
+    )
+    return exit_code_of(trial.judgement.verdict)
+
+
+@click.command()
+@click.argument("agent_name", metavar="AGENT")
+@click.option("--to", "version", default=None, help="Version to go back to. Default: the champion before this one.")
+@click.option("--reason", required=True, help="Why: it stands in the ledger.")
+@command
+def rollback(agent_name: str, version: str | None, reason: str, *, screen: Screen, settings: Settings) -> ExitCode:
+    """Move AGENT's alias `champion` back. Live traffic follows within a second."""
+    moved: Promotion = Playbook(Wiring(settings)).rollback(agent_name, to=version, by=getpass.getuser(), reason=reason)
+    screen.result(
+        moved, f"{moved.outcome}: version {moved.version} (before: {moved.previous or 'none'}). {moved.reason}"
+    )
+    return ExitCode.DONE if moved.outcome == "rolled_back" else ExitCode.ABORTED
+
+
+@click.command()
+@click.argument("agent_name", metavar="AGENT")
+@command
+def traffic(agent_name: str, *, screen: Screen, settings: Settings) -> None:
+    """Say who serves AGENT now, by the registry."""
+    found = Wiring(settings).registry.traffic(agent_name)
+    canary = found.canary
+    value = {
+        "agent": agent_name,
+        "champion": found.champion,
+        "canary": None
+        if canary is None
+        else {"version": canary.version, "ratio": canary.ratio, "until": canary.until.isoformat()},
+    }
+    trial = (
+        "none"
+        if canary is None
+        else f"version {canary.version} on {canary.ratio:.1%} until {canary.until:%H:%M:%S} UTC"
+    )
+    screen.result(value, f"champion: {found.champion or 'none'}\ncanary: {trial}")

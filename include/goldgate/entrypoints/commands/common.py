@@ -1,0 +1,70 @@
+"""What every command shares: output format, exit codes, errors told once."""
+
+import functools
+import os
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+import click
+
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.verdict import Verdict
+from goldgate.entrypoints.display import Screen
+from goldgate.entrypoints.settings import Settings
+
+
+class ExitCode(IntEnum):
+    """What a program that calls `goldgate` may rely on."""
+
+    DONE = 0
+    FAILED_GATE = 1
+    """The verdict is FAIL: the candidate is worse than its gates allow."""
+    USAGE = 2
+    """The command line is wrong (click's own code)."""
+    UNDECIDED = 3
+    """The verdict is UNDECIDED: more evidence would decide."""
+    ABORTED = 4
+    """The canary broke a guardrail, or somebody else moved the alias."""
+    IMPOSSIBLE = 5
+    """The job could not be done: a person must change something."""
+    TRY_AGAIN = 75
+    """The job could not be done now; the same command may succeed later (EX_TEMPFAIL of sysexits.h)."""
+
+
+def exit_code_of(verdict: Verdict) -> ExitCode:
+    """Translate a verdict."""
+    match verdict:
+        case Verdict.PASS:
+            return ExitCode.DONE
+        case Verdict.FAIL:
+            return ExitCode.FAILED_GATE
+        case Verdict.UNDECIDED:
+            return ExitCode.UNDECIDED
+
+
+def command(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
+    """Give a command `-o`, a Screen and Settings, and turn its errors and result into an exit code."""
+
+    @click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="Form of output.",
+    )
+    @functools.wraps(function)
+    def wrapped(output: str, **arguments: Any) -> None:
+        screen = Screen(as_json=output == "json")
+        try:
+            code = function(screen=screen, settings=Settings.from_env(os.environ), **arguments)
+        except PermanentError as error:
+            screen.progress(f"error: {error}")
+            raise SystemExit(ExitCode.IMPOSSIBLE) from error
+        except TransientError as error:
+            screen.progress(f"error: {error}\nThe same command may succeed later.")
+            raise SystemExit(ExitCode.TRY_AGAIN) from error
+        raise SystemExit(ExitCode.DONE if code is None else code)
+
+    return wrapped

@@ -1,0 +1,195 @@
+"""What the tasks of the DAGs call: the playbook's steps with values that JSON carries in and out.
+
+Records stay in the release's folder; a task returns only what people look at and other tasks branch on.
+"""
+
+import os
+import re
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+from pydantic import JsonValue
+
+from goldgate.contracts.documents import parse
+from goldgate.contracts.release import CanaryRecord, ReleaseOrder
+from goldgate.contracts.resources import Metadata, TaskRun, TaskRunSpec
+from goldgate.domain.canary import Abort, Advance, Complete, GiveUp, Hold, Step
+from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints.playbook import Playbook
+from goldgate.entrypoints.rehearsal import Rehearsal, rehearse, rehearse_champion
+from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.task_run import run_task as run_one_task
+from goldgate.entrypoints.wiring import Wiring
+
+Told = dict[str, JsonValue]
+
+_LONGEST_NAME: Final = 63
+"""Of a resource, as Kubernetes has it."""
+
+
+def open_release(agent: str, source: str, reason: str, by: str, release_id: str) -> Told:
+    """Claim the agent for a release."""
+    order = ReleaseOrder(
+        release_id=release_id, agent=agent, source=source, reason=reason, by=by, opened_at=datetime.now(UTC)
+    )
+    return _playbook().open(order).model_dump(mode="json")
+
+
+def check(release_id: str) -> Told:
+    """Check the candidate's contracts and freeze it."""
+    candidate = _playbook().check(release_id)
+    return candidate.model_dump(mode="json", include={"bundle_digest", "gold_digest", "rows", "prompt", "model"})
+
+
+def evaluate(release_id: str) -> Told:
+    """Run the gold set on the candidate and the champion."""
+    evaluation = _playbook().evaluate(release_id)
+    figures: Told = {str(name): figure.value for name, figure in evaluation.candidate.figures.items()}
+    return {"run_url": evaluation.run_url, "champion_version": evaluation.champion_version, "figures": figures}
+
+
+def build(release_id: str) -> Told:
+    """Package the candidate and build the image."""
+    return _playbook().build(release_id).model_dump(mode="json")
+
+
+def judge(release_id: str) -> Told:
+    """Hold the candidate to its gates."""
+    judgement = _playbook().judge(release_id)
+    return {
+        "verdict": judgement.verdict.value,
+        "gates": {gate.gate: gate.verdict.value for gate in judgement.gates},
+        "broken_rows": [row.row_id for row in judgement.broken_rows],
+        "report_url": judgement.report_url,
+    }
+
+
+def register(release_id: str) -> Told:
+    """Make the candidate a version."""
+    return _playbook().register(release_id).model_dump(mode="json")
+
+
+def start_canary(release_id: str) -> Told:
+    """Give the candidate its first share of traffic."""
+    begun = _playbook().start_canary(release_id)
+    if isinstance(begun, CanaryRecord):
+        return {"outcome": begun.outcome, "reason": begun.reason}
+    return {"outcome": "started", "look_every_s": begun.plan.look_every_s}
+
+
+def look_at_canary(release_id: str) -> Told:
+    """Look once, and decide."""
+    observed = _playbook().look_at_canary(release_id)
+    window = observed.window
+    return {
+        **_told(observed.step),
+        "canary_requests": window.canary.requests,
+        "champion_requests": window.champion.requests,
+    }
+
+
+def act_on_canary(release_id: str, decision: Told) -> Told:
+    """Do what a look decided. `outcome` is `running` while the canary goes on."""
+    record = _playbook().act_on_canary(release_id, _step(decision))
+    if record is None:
+        return {"outcome": "running", "reason": decision["reason"]}
+    return {"outcome": record.outcome, "reason": record.reason}
+
+
+def promote(release_id: str) -> Told:
+    """Move the alias."""
+    return _playbook().promote(release_id).model_dump(mode="json")
+
+
+def close(release_id: str, failed_step: str | None = None) -> Told:
+    """End the release, and say how it ended."""
+    return _playbook().close(release_id, failed_step=failed_step).model_dump(mode="json")
+
+
+def rollback(release_id: str, agent: str, to: str | None, reason: str, by: str) -> Told:
+    """Move the alias back. Asked again with the same id, as a retry does, it does not move it once more."""
+    moved = _playbook().rollback(agent, to=to, by=by, reason=reason, request_id=release_id)
+    return moved.model_dump(mode="json")
+
+
+def evaluate_champion(release_id: str, agent: str) -> Told:
+    """Hold the version that serves to the absolute gates."""
+    return _rehearsed(rehearse_champion(_playbook(), agent, by="airflow", rehearsal_id=f"{release_id}-{agent}"))
+
+
+def ci(release_id: str, agent: str, source: str) -> Told:
+    """Check, evaluate, build and judge an agent, changing no version and no alias."""
+    done = rehearse(_playbook(), agent, source=source, by="airflow", rehearsal_id=release_id, with_build=True)
+    return _rehearsed(done)
+
+
+def run_task(release_id: str, agent: str | None, user_message: str | None, task: str | None) -> Told:
+    """Run one TaskRun as a process of this machine. The run bears the id, so that a retry goes on with it.
+
+    Raises:
+        ContractError: Neither a task, nor an agent and a message.
+    """
+    asked = {"taskRef": task, "agentRef": agent, "userMessage": user_message}
+    spec = parse({name: value for name, value in asked.items() if value}, TaskRunSpec, where="the task run")
+    name = re.sub(r"[^a-z0-9-]+", "-", release_id).strip("-")[-_LONGEST_NAME:].strip("-")
+    run = TaskRun(kind="TaskRun", metadata=Metadata(name=name), spec=spec)
+    done = run_one_task(run, settings=Settings.from_env(os.environ), env=os.environ)
+    return {
+        "name": name,
+        "phase": done.status.phase.value,
+        "reason": done.status.error or done.status.status_detail,
+        "output": done.status.output,
+        "trace_id": done.status.trace_id,
+    }
+
+
+def _playbook() -> Playbook:
+    return Playbook(Wiring(Settings.from_env(os.environ)))
+
+
+def _rehearsed(done: Rehearsal) -> Told:
+    figures: Told = {str(name): figure.value for name, figure in done.evaluation.candidate.figures.items()}
+    return {
+        "verdict": done.judgement.verdict.value,
+        "gates": {gate.gate: gate.verdict.value for gate in done.judgement.gates},
+        "reason": "; ".join(gate.reason for gate in done.judgement.gates if not gate.verdict.lets_through),
+        "figures": figures,
+        "run_url": done.evaluation.run_url,
+        "report_url": done.judgement.report_url,
+        "image": done.build.image.model_dump(mode="json") if done.build else None,
+    }
+
+
+def _told(step: Step) -> Told:
+    match step:
+        case Hold():
+            return {"decision": "hold", "reason": step.reason}
+        case Advance():
+            return {"decision": "advance", "reason": step.reason, "to_ratio": step.to_ratio}
+        case Complete():
+            return {"decision": "complete", "reason": step.reason}
+        case Abort():
+            return {"decision": "abort", "reason": step.reason}
+        case GiveUp():
+            return {"decision": "give_up", "reason": step.reason}
+        case _:
+            assert_never(step)
+
+
+def _step(decision: Told) -> Step:
+    reason = str(decision["reason"])
+    match decision["decision"]:
+        case "hold":
+            return Hold(reason=reason)
+        case "advance":
+            return Advance(reason=reason, to_ratio=float(str(decision["to_ratio"])))
+        case "complete":
+            return Complete(reason=reason)
+        case "abort":
+            return Abort(reason=reason)
+        case "give_up":
+            return GiveUp(reason=reason)
+        case other:
+            raise PermanentError(
+                f"Found the canary decision `{other}`; expected hold, advance, complete, abort or give_up."
+            )
