@@ -20,7 +20,7 @@ A task that failed or was killed may be cleared: it goes on with the same releas
 from datetime import timedelta
 
 from airflow.sdk import DAG
-from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL
+from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL, TRIGGERED_BY
 from goldgate_airflow.operators.canary import CanaryOperator
 from goldgate_airflow.operators.close import CloseOperator
 from goldgate_airflow.operators.step import StepOperator
@@ -42,7 +42,7 @@ with DAG(
             "agent": "{{ params.agent }}",
             "source": "{{ params.source }}",
             "reason": "{{ params.reason }}",
-            "by": "{{ dag_run.triggering_user_name or 'airflow' }}",
+            "by": TRIGGERED_BY,
         },
     )
     check = StepOperator(task_id="check", step="check")

@@ -7,7 +7,7 @@ anew. Without a version, the one that was champion before the present one.
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
-from goldgate_airflow.defaults import DEFAULT_ARGS
+from goldgate_airflow.defaults import DEFAULT_ARGS, TRIGGERED_BY
 from goldgate_airflow.operators.step import StepOperator
 from goldgate_airflow.params import agent_param, reason_param
 
@@ -33,14 +33,14 @@ with DAG(
     StepOperator(
         task_id="rollback",
         step="rollback",
-        for_release=False,
+        id_as="request_id",
         arguments={
             "agent": "{{ params.agent }}",
             "to": "{{ params.version or '' }}",
             "reason": "{{ params.reason }}",
-            "by": "{{ dag_run.triggering_user_name or 'airflow' }}",
+            "by": TRIGGERED_BY,
         },
         optional=["to"],
-        fails_unless=("outcome", ["rolled_back"]),
+        fails_unless=("outcome", "rolled_back"),
         execution_timeout=timedelta(minutes=5),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL
-from goldgate_airflow.operators.agents import AgentsOperator
+from goldgate_airflow.operators.champions import ChampionsOperator
 from goldgate_airflow.operators.step import StepOperator
 
 with DAG(
@@ -21,13 +21,13 @@ with DAG(
     default_args=DEFAULT_ARGS,
     tags=["goldgate", "evaluation"],
 ) as dag:
-    agents = AgentsOperator(task_id="agents")
+    champions = ChampionsOperator(task_id="champions")
     StepOperator.partial(
         task_id="evaluate_champion",
         step="evaluate_champion",
-        for_release=False,
-        fails_unless=("verdict", ["pass"]),
+        id_as="rehearsal_id",
+        fails_unless=("verdict", "pass"),
         pool=EVALUATION_POOL,
         execution_timeout=timedelta(hours=2),
         map_index_template="agent {{ task.arguments['agent'] }}",
-    ).expand(arguments=agents.output)
+    ).expand(arguments=champions.output)

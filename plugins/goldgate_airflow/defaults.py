@@ -8,6 +8,9 @@ from goldgate_airflow.callbacks import tell_failure
 EVALUATION_POOL: Final = "goldgate_evaluation"
 """Evaluations run one at a time on one machine, because latency is a gate. See `airflow_settings.yaml`."""
 
+TRIGGERED_BY: Final = "{{ dag_run.triggering_user_name or 'airflow' }}"
+"""Who started the run: a template. A scheduled run has no user."""
+
 DEFAULT_ARGS: Final[dict[str, Any]] = {
     "owner": "goldgate",
     "retries": 2,

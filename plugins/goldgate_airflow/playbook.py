@@ -18,16 +18,16 @@ _UNSAFE = re.compile(r"[^a-z0-9._-]+")
 _CHATTY = ("great_expectations", "faiss", "alembic", "httpx", "mlflow.store")
 
 
-def step_of(playbook: str, name: str) -> Callable[..., dict[str, Any]]:
+def step_of(playbook: str, name: str) -> Callable[..., Any]:
     """Load one step. Slow the first time: it brings the whole product stack."""
     for chatty in _CHATTY:
         # Airflow sends every logger's INFO to the task log; these say hundreds of lines while they are imported.
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    step: Callable[..., dict[str, Any]] = getattr(import_module(playbook), name)
+    step: Callable[..., Any] = getattr(import_module(playbook), name)
     return step
 
 
-def run_step(playbook: str, name: str, **arguments: Any) -> dict[str, Any]:
+def run_step(playbook: str, name: str, **arguments: Any) -> Any:
     """Run one step.
 
     Raises:

@@ -30,7 +30,9 @@ class CanaryOperator(BaseOperator, SkipMixin):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the canary, or take it up where it was left."""
-        started = run_step(self.playbook, "start_canary", release_id=release_id_of(context["ti"].run_id))
+        started: dict[str, Any] = run_step(
+            self.playbook, "start_canary", release_id=release_id_of(context["ti"].run_id)
+        )
         match started["outcome"]:
             case "started":
                 raise self._wait(context, look_every_s=float(started.get("look_every_s", self.look_every_s)))

@@ -25,7 +25,7 @@ class CloseOperator(BaseOperator):
         ti = context["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])[ti.run_id]
         order = [task.task_id for task in context["dag"].topological_sort()]
-        closing = run_step(
+        closing: dict[str, Any] = run_step(
             self.playbook, "close", release_id=release_id_of(ti.run_id), failed_step=ended_at(states, order=order)
         )
         if closing["outcome"] == "promoted":

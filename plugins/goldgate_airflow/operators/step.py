@@ -1,7 +1,8 @@
 """One step of the playbook as one Airflow task."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.bases.skipmixin import SkipMixin
@@ -10,18 +11,22 @@ from airflow.sdk.exceptions import AirflowFailException
 from goldgate_airflow.links import EvaluationRunLink, ReportLink
 from goldgate_airflow.playbook import PLAYBOOK, release_id_of, run_step
 
+_SHOWN: Final = 800
+"""Characters of a result in an error message. All of it is in the XCom."""
+
 
 class StepOperator(BaseOperator, SkipMixin):
     """Runs one function of the playbook, and hands its result on as XCom.
 
     Args:
         step: Name of the function.
-        arguments: Its arguments; templates. A release's id is added by `for_release`.
+        arguments: Its arguments; templates.
         optional: Arguments for which an empty text means "not given".
-        for_release: Whether the step belongs to the release of this DAG run.
+        id_as: The argument that takes the id made of the DAG run's (and of the map index): the same at every retry.
         goes_on_if: Field of the result and the value it must have for the next task to run; otherwise that task is
             skipped, and this one succeeds: a negative verdict is a value.
-        fails_unless: Field of the result and the values it may have; otherwise this task fails, without a retry.
+        fails_unless: Field of the result (dots lead inwards) and the value it must have; otherwise this task fails,
+            and is not retried.
         playbook: Module of the steps.
     """
 
@@ -34,43 +39,49 @@ class StepOperator(BaseOperator, SkipMixin):
         step: str,
         arguments: Mapping[str, Any] | None = None,
         optional: Sequence[str] = (),
-        for_release: bool = True,
+        id_as: str = "release_id",
         goes_on_if: tuple[str, str] | None = None,
-        fails_unless: tuple[str, Sequence[str]] | None = None,
+        fails_unless: tuple[str, str] | None = None,
         playbook: str = PLAYBOOK,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.step = step
-        self.arguments = dict(arguments or {})
+        self.arguments = arguments or {}
         self.optional = tuple(optional)
-        self.for_release = for_release
+        self.id_as = id_as
         self.goes_on_if = goes_on_if
         self.fails_unless = fails_unless
         self.playbook = playbook
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the step, and act on its result."""
-        release = {"release_id": release_id_of(context["ti"].run_id)} if self.for_release else {}
+        ti = context["ti"]
+        named = ti.run_id if ti.map_index < 0 else f"{ti.run_id}-{ti.map_index}"
         given = {name: None if name in self.optional and not value else value for name, value in self.arguments.items()}
-        result = run_step(self.playbook, self.step, **release, **given)
-        self._refuse(result, context)
-        self._stop(result, context)
+        result: dict[str, Any] = run_step(self.playbook, self.step, **given, **{self.id_as: release_id_of(named)})
+        if not _holds(result, self.fails_unless):
+            ti.xcom_push(key="return_value", value=result)
+            raise AirflowFailException(_refusal(self.step, result, self.fails_unless))
+        if not _holds(result, self.goes_on_if):
+            # `skip` leaves by an exception, and would take the result with it.
+            ti.xcom_push(key="return_value", value=result)
+            self.skip(ti, self.get_direct_relatives(upstream=False))
         return result
 
-    def _refuse(self, result: dict[str, Any], context: Context) -> None:
-        if self.fails_unless is None or result.get(self.fails_unless[0]) in self.fails_unless[1]:
-            return
-        context["ti"].xcom_push(key="return_value", value=result)
-        field, wanted = self.fails_unless
-        reason = result.get("reason") or "no reason was given"
-        raise AirflowFailException(
-            f"`{self.step}`: {field} is `{result.get(field)}`, expected {' or '.join(wanted)}. {reason}"
-        )
 
-    def _stop(self, result: dict[str, Any], context: Context) -> None:
-        if self.goes_on_if is None or result.get(self.goes_on_if[0]) == self.goes_on_if[1]:
-            return
-        # `skip` leaves by an exception, and the result with it.
-        context["ti"].xcom_push(key="return_value", value=result)
-        self.skip(context["ti"], self.get_direct_relatives(upstream=False))
+def _holds(result: Mapping[str, Any], rule: tuple[str, str] | None) -> bool:
+    return rule is None or _field(result, rule[0]) == rule[1]
+
+
+def _field(result: Mapping[str, Any], path: str) -> object:
+    found: object = result
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _refusal(step: str, result: Mapping[str, Any], rule: tuple[str, str] | None) -> str:
+    field, wanted = rule or ("", "")
+    shown = str(result["reason"]) if result.get("reason") else json.dumps(result, default=str)
+    return f"`{step}`: {field} is `{_field(result, field)}`, expected `{wanted}`. {shown[:_SHOWN]}"

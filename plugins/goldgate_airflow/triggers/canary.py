@@ -67,4 +67,5 @@ class CanaryTrigger(BaseTrigger):
             await asyncio.sleep(self.look_every_s)
 
     def _look(self) -> dict[str, Any]:
-        return step_of(self.playbook, "look_at_canary")(release_id=self.release_id)
+        decision: dict[str, Any] = step_of(self.playbook, "look_at_canary")(release_id=self.release_id)
+        return decision
