@@ -161,7 +161,7 @@ def _sentence(result: Any) -> str:
     """Tell one expectation that is not met: which, on what, and what was found instead."""
     kwargs = {key: value for key, value in result.expectation_config.kwargs.items() if key != "batch_id"}
     asked = ", ".join(f"{key}={value}" for key, value in kwargs.items() if value is not None)
-    return f"{result.expectation_config.type} ({asked}): {_found(result)}."
+    return f"{result.expectation_config.type} ({asked}): {_found(result).rstrip('.')}."
 
 
 def _found(result: Any) -> str:
