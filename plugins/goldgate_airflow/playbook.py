@@ -13,8 +13,8 @@ from goldgate.domain.errors import PermanentError
 PLAYBOOK: Final = "goldgate.entrypoints.release_tasks"
 """The module whose functions are the steps."""
 
-_SAFE = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-_UNSAFE = re.compile(r"[^a-z0-9._-]+")
+_SAFE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_UNSAFE = re.compile(r"[^a-z0-9]+")
 _CHATTY = ("great_expectations", "faiss", "alembic", "httpx", "mlflow.store")
 
 
@@ -43,10 +43,10 @@ def run_step(playbook: str, name: str, **arguments: Any) -> Any:
 def release_id_of(run_id: str) -> str:
     """Name a release by its DAG run, so that a retried or cleared task goes on with the same release.
 
-    A run id that is fit for a folder name stays as it is; any other is cleaned, with eight digits of its SHA-256 behind
-    it, because two run ids may look the same once cleaned.
+    A run id that is a DNS label (so it can name a folder, a resource and a pod) stays as it is; any other is cleaned,
+    with eight digits of its SHA-256 behind it, because two run ids may look the same once cleaned.
     """
     if _SAFE.fullmatch(run_id):
         return run_id
-    clean = _UNSAFE.sub("-", run_id.lower()).strip("-._")[:100] or "run"
+    clean = _UNSAFE.sub("-", run_id.lower())[:54].strip("-") or "run"
     return f"{clean}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
