@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _OVERRIDE = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}\b(?:instructions?|rules?|prompts?|directions?|guidelines?"
+    r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}?\b(?:instructions?|rules?|prompts?|directions?|guidelines?"
     r"|everything (?:above|before))\b"
     r"|\bnew (?:system )?instructions?\b\s*:?"
     r"|\b(?:from now on|you are now)\b"
