@@ -6,7 +6,9 @@ from goldgate.contracts.prediction import PredictRequest, PredictResponse, Usage
 from goldgate.ports.delivery import ArmFailedError, ArmFailure
 
 
-def response(*, trace_id: str | None, answer: str = "42", error: str | None = None, **changes: object) -> PredictResponse:
+def response(
+    *, trace_id: str | None, answer: str = "42", error: str | None = None, **changes: object
+) -> PredictResponse:
     """An answer with figures that differ from zero."""
     facts: dict[str, object] = {
         "answer": answer,
