@@ -160,14 +160,26 @@ class MlflowRegistry:
         with TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
             with self._reached(f"fetch the bundle of `{agent}` version `{version}`"):
                 fetched = mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"models:/{agent}/{version}/{BUNDLE_ARTIFACT}",
-                    dst_path=temporary,
-                    tracking_uri=self._uri,
-                    registry_uri=self._uri,
+                    artifact_uri=self._bundle_uri(agent, version), dst_path=temporary, tracking_uri=self._uri
                 )
             check_bundle(Path(fetched), digest=found.bundle_digest)
             _rename_unless_there(Path(fetched), folder)
         return folder
+
+    def _bundle_uri(self, agent: str, version: str) -> str:
+        """Name the bundle by where its model lies.
+
+        By `models:/<name>/<version>`, MLflow 3.17 also asks the process-wide tracking server, and makes a database in
+        the working directory if none is set.
+        """
+        source = str(self._client.get_model_version(agent, version).source)
+        model_id = _model_id(source)
+        if model_id is None:
+            raise PermanentError(
+                f"Version `{version}` of `{agent}` was made of `{source}`; expected a logged model, `models:/m-...`. "
+                "Release the agent again."
+            )
+        return f"{self._client.get_logged_model(model_id).artifact_location}/{BUNDLE_ARTIFACT}"
 
     def _ensure_model(self, agent: str) -> None:
         try:
