@@ -1,6 +1,5 @@
 """Let requests in, or refuse them the way the OpenAI API does: with a message that names the field."""
 
-import json
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -32,8 +31,8 @@ def read_request(body: bytes, kind: type[R]) -> R:
         RequestError: It is no JSON, breaks the contract, or names a model that is not served.
     """
     try:
-        request = kind.model_validate(json.loads(body))
-    except ValueError as error:
+        request = kind.model_validate_json(body)
+    except ValidationError as error:
         raise _explained(error) from error
     check_model(request.model)
     if isinstance(request, ChatRequest):
@@ -63,12 +62,14 @@ def field_name(path: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def _explained(error: ValueError) -> RequestError:
-    if not isinstance(error, ValidationError):
-        return RequestError(f"The body is not JSON: {error}. Send one JSON object.", param=None, code="invalid_json")
+def _explained(error: ValidationError) -> RequestError:
     first = error.errors()[0]
     param = field_name(first["loc"])
     match first["type"]:
+        case "json_invalid":
+            return RequestError(
+                f"The body is not JSON: {first['msg']}. Send one object.", param=None, code="invalid_json"
+            )
         case "missing":
             return RequestError(
                 f"Missing required parameter: `{param}`.", param=param, code="missing_required_parameter"

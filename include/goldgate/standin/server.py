@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 import ipaddress
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -195,7 +195,7 @@ def _add_own_routes(app: FastAPI, standin: Standin) -> None:
     async def set_faults(request: Request) -> Response:
         _from_this_machine(request)
         try:
-            changes = json.loads(await request.body())
+            changes = from_json(await request.body())
         except ValueError as error:
             raise RequestError(f"The body is not JSON: {error}.", param=None, code="invalid_json") from error
         try:

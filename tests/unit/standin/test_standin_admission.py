@@ -96,10 +96,13 @@ class TestReadRequest:
 
         assert read_request(body, ChatRequest).messages[0].text == "a\nb"
 
-    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"null"])
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"null", b"[" * 100_000])
     def test_refuses_what_is_no_json_object(self, body):
         with pytest.raises(RequestError):
             read_request(body, ChatRequest)
+
+    def test_refuses_text_that_is_no_unicode(self):
+        assert refused(messages=[{"role": "user", "content": "\ud800"}]).code == "invalid_json"
 
     @given(
         st.recursive(
