@@ -153,10 +153,9 @@ def _failure(settings: Settings, names: Sequence[str], *, why: str) -> str:
 
 def _end(settings: Settings, *, say: Say) -> bool:
     daemon, pid = SupervisorDaemon(socket=supervisor_socket(settings.home)), _daemon_pid(settings)
-    was_up = daemon.is_up()
+    began, was_up = time.monotonic(), daemon.is_up()
     if was_up:
         say("Stopping ...")
-        began = time.monotonic()
         daemon.stop()
         while pid is not None and is_alive(pid) and time.monotonic() - began < _END_WITHIN_S:
             time.sleep(0.1)
