@@ -1,7 +1,8 @@
 """Print the configuration reference of the installed Airflow, one option a line, as JSON: id, title, text.
 
 Everything comes from the installed files: the core reference, the options that providers add, and the names that
-options had in earlier versions. Airflow itself is not imported: that takes seconds and sets up logging.
+options had in earlier versions. `vocabulary.yaml` adds the words that people use instead. Airflow itself is not
+imported: that takes seconds and sets up logging.
 """
 
 import ast
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+Vocabulary = tuple[tuple[re.Pattern[str], str], ...]
+"""Terms of the reference, and what people say instead."""
 
 Renames = Mapping[tuple[str, str], list[tuple[str, str]]]
 """Former (section, option) names by the present one."""
@@ -52,6 +56,7 @@ class Option:
     name: str
     reference: Mapping[str, Any]
     formerly: tuple[tuple[str, str], ...] = ()
+    vocabulary: Vocabulary = ()
 
     @property
     def id(self) -> str:
@@ -70,8 +75,11 @@ class Option:
     def _lines(self) -> Iterator[str]:
         reference = self.reference
         yield f"Option: [{self.section}] {self.name}"
-        if description := plain_text(reference.get("description") or ""):
+        description = plain_text(reference.get("description") or "")
+        if description:
             yield description
+        if words := self._other_words(description):
+            yield f"In other words: {words}"
         yield f"Type: {reference.get('type') or 'string'}"
         yield f"Default: {_default(reference)}"
         if reference.get("example"):
@@ -86,6 +94,23 @@ class Option:
         if reference.get("version_deprecated"):
             reason = " ".join((reference.get("deprecation_reason") or "").split())
             yield f"Deprecated: since {reference['version_deprecated']}. {reason}".rstrip()
+
+    def _other_words(self, description: str) -> str:
+        said = f"{self.section} {self.name} {description}"
+        found = (word for term, words in self.vocabulary if term.search(said) for word in words.split(", "))
+        return ", ".join(dict.fromkeys(found))
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read which words people use: a list of `term` and `words`."""
+    entries = yaml.safe_load(path.read_text("utf-8"))
+    return tuple((_term(entry["term"]), entry["words"]) for entry in entries)
+
+
+def _term(term: str) -> re.Pattern[str]:
+    words = re.split(r"[ _]", term)
+    # A term in a name such as `max_active_runs` is a word of it: `_` separates words as a space does.
+    return re.compile(rf"(?<![a-z0-9]){'[ _]'.join(map(re.escape, words))}s?(?![a-z0-9])", re.IGNORECASE)
 
 
 def plain_text(markup: str) -> str:
@@ -116,12 +141,12 @@ def _default(reference: Mapping[str, Any]) -> str:
     return " ".join(text.split()) or "(empty)"
 
 
-def options_of(description: Mapping[str, Any], renames: Renames) -> Iterator[Option]:
+def options_of(description: Mapping[str, Any], *, renames: Renames, vocabulary: Vocabulary = ()) -> Iterator[Option]:
     """Read the sections of one reference."""
     for section, content in description.items():
         for name, reference in (content.get("options") or {}).items():
-            former = renames.get((section, name), [])
-            yield Option(section=section, name=name, reference=reference, formerly=tuple(former))
+            former = tuple(renames.get((section, name), []))
+            yield Option(section=section, name=name, reference=reference, formerly=former, vocabulary=vocabulary)
 
 
 def unique(options: Iterator[Option]) -> Iterator[Option]:
@@ -188,8 +213,10 @@ def main() -> None:
     """Print every option of the core, then of the providers."""
     airflow = installed_airflow()
     renames = renames_in((airflow / "cli" / "commands" / "config_command.py").read_text("utf-8"))
+    vocabulary = read_vocabulary(Path(__file__).with_name("vocabulary.yaml"))
     references = [core_reference(airflow), *provider_references()]
-    for option in unique(option for reference in references for option in options_of(reference, renames)):
+    options = (found for one in references for found in options_of(one, renames=renames, vocabulary=vocabulary))
+    for option in unique(options):
         print(json.dumps(option.chunk(), ensure_ascii=False))
 
 
