@@ -5,6 +5,8 @@ sentences from what it is given. See include/docs/stand-in.md.
 """
 
 import argparse
+import asyncio
+import logging
 import os
 import signal
 import socket
@@ -22,6 +24,16 @@ DEFAULT_PORT = 8700
 
 GRACE_S = 2
 """How long requests under way may take to end when the server is told to stop. A hanging one would take a minute."""
+
+
+class DeliberateFaults(logging.Filter):
+    """Keeps out of the log what is done on purpose: dropped connections, and hanging requests cancelled at the end."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything else through."""
+        is_drop = "without completing response" in record.getMessage()
+        is_cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return not (is_drop or is_cancelled)
 
 
 def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = None) -> int:
@@ -88,6 +100,7 @@ def _serve(listener: socket.socket, settings: StandinSettings) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
     )
+    logging.getLogger("uvicorn.error").addFilter(DeliberateFaults())
     server = uvicorn.Server(config)
 
     def stop(*_: object) -> None:

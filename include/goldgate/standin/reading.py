@@ -75,7 +75,7 @@ def read_conversation(messages: Sequence[Message]) -> Reading:
         rules=read_rules(_BLOCK.sub(" ", prompt)),
         passages=(*passages, *in_prompt),
         attachments=tuple(attachments),
-        question=question,
+        question=html.unescape(question),
         earlier="\n".join([*(attachment.text for attachment in attachments), *turns]),
         tool_answers=_tool_answers(messages[asked[-1] :] if asked else messages),
     )

@@ -32,6 +32,23 @@ class TestMain:
             assert program.wait(timeout=30) == 0
         assert (settings["seed"], settings["latency_ms"]) == (5, 1)
 
+    def test_does_not_complain_of_faults_that_are_set(self):
+        with subprocess.Popen(
+            [*PROGRAM, "--port", "0", "--drop-every-nth", "1"],
+            env=ENV,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as program:
+            url = re.search(r"http://127\.0\.0\.1:\d+", program.stdout.readline())[0]
+            with pytest.raises(httpx.RemoteProtocolError):
+                httpx.post(f"{url}/v1/embeddings", json={"model": "standin-1", "input": "x"}, timeout=30)
+
+            program.terminate()
+            _, complaints = program.communicate(timeout=30)
+
+        assert complaints == ""
+
     def test_says_who_should_move_if_the_port_is_taken(self, capsys):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]

@@ -46,6 +46,9 @@ class TestReadConversation:
         assert reading.question == "Why is it so?"
         assert [passage.text for passage in reading.passages] == ["One."]
 
+    def test_reads_through_escapes(self):
+        assert read_conversation([user("<question>What is &lt;passage>?</question>")]).question == "What is <passage>?"
+
     def test_reads_a_lone_sentence_as_the_question(self):
         reading = read_conversation([user("Why is it so?")])
 
