@@ -1,9 +1,10 @@
 """What a demonstration shows in the end: the records of its releases, held against the story."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from goldgate.adapters.live_traffic import TrafficCount
 from goldgate.contracts.demo import DemoRelease, DemoReport, DemoRollback, DemoTraffic
@@ -14,6 +15,10 @@ from goldgate.ports.records import ReleaseStore
 
 MAX_ROLLBACK_S = 2.0
 """The router looks twice a second, and a probe takes as long as an answer."""
+
+
+_WHY = 160
+"""Characters of a reason in the table. All of it is in the JSON."""
 
 
 def release_of(
@@ -89,10 +94,10 @@ def shown(report: DemoReport) -> RenderableType:
     for one in report.releases:
         if one.gates:
             gates = gates_table(one.gates)
-            gates.title = f"Gates of `{one.name}`"
+            gates.title = f"Gates of {one.name}"
             parts += [gates, ""]
     parts += [_releases_table(report), ""]
-    parts += [_links_table(report), "", *_lines(report)]
+    parts += [*(Text(line) for line in (*_links(report), "", *_lines(report)))]
     return Group(*parts)
 
 
@@ -110,20 +115,26 @@ def _releases_table(report: DemoReport) -> Table:
             canary,
             one.champion or "none",
             f"{one.seconds:.0f}",
-            one.reason,
+            _first_line(one.reason),
         )
     return table
 
 
-def _links_table(report: DemoReport) -> Table:
-    table = Table(title="Links", title_justify="left", box=None)
-    for column in ("release", "what", "where"):
-        table.add_column(column, no_wrap=True, overflow="ignore")
+def _links(report: DemoReport) -> Iterator[str]:
+    """Plain lines: a table would cut addresses where a terminal ends."""
+    yield "Links"
     for one in report.releases:
-        table.add_row(one.name, "Airflow run", one.airflow_url)
-        table.add_row("", "MLflow run", one.mlflow_url or "none")
-        table.add_row("", "report", one.report_url or "none")
-    return table
+        yield f"  {one.name}"
+        yield f"    Airflow run  {one.airflow_url}"
+        yield f"    MLflow run   {one.mlflow_url or 'none'}"
+        yield f"    report       {one.report_url or 'none'}"
+    if report.rollback:
+        yield f"  rollback\n    Airflow run  {report.rollback.airflow_url}"
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= _WHY else f"{line[: _WHY - 1]}…"
 
 
 def _lines(report: DemoReport) -> list[str]:
