@@ -28,7 +28,7 @@ class Screen:
         self._err.print(text, markup=False, highlight=False)
 
     def result(self, value: object, *tables: Table | str) -> None:
-        """Print a result: as JSON, with the names on the wire, if that was asked for; else the tables made for people."""
+        """Print a result: as JSON with the names on the wire if that was asked for, else the tables for people."""
         if self.as_json:
             self._out.print(
                 json.dumps(to_jsonable_python(value, by_alias=True), indent=2, ensure_ascii=False),
