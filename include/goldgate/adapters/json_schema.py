@@ -50,7 +50,7 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
         case "additionalProperties" | "unevaluatedProperties":
             return f"no field {', '.join(f'`{name}`' for name in error.kind.value)}"
         case "type":
-            return f"type {error.kind.value}"
+            return f"type {' or '.join(error.kind.as_dict()['types'])}"
         case "enum":
             return f"one of {json.dumps(error.kind.value, ensure_ascii=False)}"
         case "anyOf" | "oneOf":

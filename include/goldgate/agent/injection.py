@@ -20,7 +20,11 @@ _MODEL = r"(?:ai|llm|assistant|chatbot|language model|model|bot|gpt)"
 
 _IN_QUESTION = (
     # Replace what was said before.
-    rf"\b(?:ignore|disregard|forget|override|bypass|skip|drop|discard|neglect)\s+(?:{_EARLIER}\s+){{1,5}}{_OWN}",
+    (
+        r"\b(?:ignore|disregard|forget|override|bypass|skip|drop|discard|neglect)\s+"
+        r"(?!the\s+\w+\s+(?:of|in|for|from)\b)"  # the rules of something else
+        rf"(?:{_EARLIER}\s+){{1,5}}{_OWN}"
+    ),
     (
         r"\b(?:ignore|disregard|forget)\s+(?:everything|all|anything)\s+(?:that\s+)?(?:\w+\s+){0,3}?"
         r"(?:above|before|said|told|earlier|so far)"
@@ -52,7 +56,8 @@ _IN_QUESTION = (
     r"\brepeat (?:everything|all (?:the )?(?:text|words)|the (?:text|words)) (?:above|before)",
     # Forge the conversation.
     r"<\|(?:im_start|im_end|system|assistant|user|endoftext)\|>|\[/?INST\]|<</?SYS>>",
-    r"^\s*(?:#{2,}\s*)?(?:system|assistant)\s*(?:prompt|message|override)?\s*:\s*\S",
+    r"^\s*(?:#{2,}\s*)?(?:system|assistant)\s*(?:prompt|message)?\s*:\s*\S",
+    r"\b(?:system|admin|developer|root)\s+(?:override|prompt|message|notice|command)\s*:",
 )
 
 _IN_CONTEXT = (
@@ -67,7 +72,7 @@ _IN_CONTEXT = (
         rf"(?:asked?|answer\w*|summari[sz]\w*|read\w*|process\w*)\b[^.?!\n]{{0,60}}\b{_SAY}\b"
     ),
     (
-        r"\b(?:instead,?|you must|you should|you have to|always|only)\s+"
+        r"\b(?:instead,?|you (?:must|should|shall|have to|will|need to)|always|only)\s+(?:(?:now|only|always)\s+)?"
         r"(?:say|answer|reply|respond|output|tell the user)\b"
     ),
     r"\b(?:do not|don't|never)\s+(?:tell|inform|mention (?:this|it) to|alert|warn)\s+(?:the\s+)?(?:user|human|reader)",

@@ -136,17 +136,18 @@ _FORMS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], ...]
         re.compile(r"\b(?P<datum>[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?)\b"),
         _passes_iban,
     ),
+    # Before cards: some of its numbers pass Luhn too.
+    (
+        "national id",
+        re.compile(r"(?<!\d)(?P<datum>[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?\d{2} ?\d{3} ?\d{3} ?\d{2})(?!\d)"),
+        _passes_nir,
+    ),
     ("card", re.compile(r"(?<![\w.-])(?P<datum>\d(?:[ -]?\d){12,18})(?![\w-]|\.\d)"), _passes_luhn),
     ("national id", re.compile(r"\b(?P<datum>[XYZxyz\d]\d{7}-?[A-Za-z])\b"), _passes_dni),
     (
         "national id",
         re.compile(r"\b(?P<datum>[A-Za-z]{6}\d{2}[A-EHLMPRSTa-ehlmprst]\d{2}[A-Za-z]\d{3}[A-Za-z])\b"),
         _passes_codice_fiscale,
-    ),
-    (
-        "national id",
-        re.compile(r"(?<!\d)(?P<datum>[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?\d{2} ?\d{3} ?\d{3} ?\d{2})(?!\d)"),
-        _passes_nir,
     ),
     ("national id", re.compile(r"(?<!\d)(?P<datum>\d{3}\.\d{3}\.\d{3}-\d{2})(?!\d)"), _passes_cpf),
     # A US social security number has no checksum; its form with dashes and the areas never given out are telling.

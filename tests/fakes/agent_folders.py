@@ -1,0 +1,98 @@
+"""Write an agent's folder."""
+
+from pathlib import Path
+from textwrap import dedent, indent
+
+SYSTEM = "You answer from the passages.\n"
+USER = "{context}\n\nQuestion: {question}\n"
+
+LLM = """\
+apiVersion: goldgate.dev/v1alpha1
+kind: LLM
+metadata: {name: model}
+spec:
+  model: scripted-1
+  baseUrlFrom: {env: MODEL_URL}
+  price: {inputUsdPerMillionTokens: 1, cachedInputUsdPerMillionTokens: 0.5, outputUsdPerMillionTokens: 4}
+"""
+
+SERVER = """\
+apiVersion: goldgate.dev/v1alpha1
+kind: MCPServer
+metadata: {name: calc}
+spec: {command: python, args: [server.py]}
+"""
+
+SERVER_PROGRAM = '''\
+"""Tools for tests."""
+
+import asyncio
+import os
+
+from mcp.server import MCPServer
+
+server = MCPServer("calc")
+
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@server.tool()
+def names() -> str:
+    """Name the variables of the environment."""
+    return " ".join(sorted(os.environ))
+
+
+@server.tool()
+def leave() -> str:
+    """End the server."""
+    os._exit(3)
+
+
+@server.tool()
+async def hang() -> str:
+    """Never answer."""
+    await asyncio.Event().wait()
+    return ""
+
+
+@server.tool()
+def fail() -> str:
+    """Fail."""
+    raise ValueError("no such thing")
+
+
+if __name__ == "__main__":
+    server.run()
+'''
+
+
+def agent(spec: str = "") -> str:
+    """The Agent document; `spec` is YAML to add to its spec."""
+    head = """\
+    apiVersion: goldgate.dev/v1alpha1
+    kind: Agent
+    metadata: {name: tiny}
+    spec:
+      description: Answers.
+      llm: model
+      prompts: {system: prompts/system.md, user: prompts/user.md}
+    """
+    return dedent(head) + indent(dedent(spec), "  ")
+
+
+def write_folder(folder: Path, *documents: str, files: dict[str, str] | None = None) -> Path:
+    """Write `agent.yaml` (an LLM and a bare Agent unless documents are given), prompts, and other files."""
+    held = {
+        "agent.yaml": "---\n".join(documents or (LLM, agent())),
+        "prompts/system.md": SYSTEM,
+        "prompts/user.md": USER,
+        **(files or {}),
+    }
+    for name, text in held.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder

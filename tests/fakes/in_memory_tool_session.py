@@ -1,0 +1,44 @@
+"""A tool server in this process."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from goldgate.domain.errors import TransientError
+from goldgate.ports.model import ToolDefinition
+from goldgate.ports.tools import ToolResult
+from pydantic import JsonValue
+
+
+class InMemoryToolSession:
+    """Implements `goldgate.ports.tools.ToolSession` with functions; an exception of theirs is an error result."""
+
+    def __init__(
+        self, tools: Mapping[str, tuple[ToolDefinition, Callable[..., object]]], *, starts: bool = True
+    ) -> None:
+        self._tools = dict(tools)
+        self._starts = starts
+        self.calls: list[tuple[str, Mapping[str, JsonValue]]] = []
+        self.is_closed = False
+
+    def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
+        self._require_started(within_s)
+        return [definition for definition, _ in self._tools.values()]
+
+    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float) -> ToolResult:
+        try:
+            self._require_started(within_s)
+        except TransientError as error:
+            return ToolResult(content=str(error), is_error=True)
+        self.calls.append((name, arguments))
+        if name not in self._tools:
+            return ToolResult(content=f"Unknown tool: {name}", is_error=True)
+        try:
+            return ToolResult(content=str(self._tools[name][1](**arguments)), is_error=False)
+        except Exception as error:  # noqa: BLE001 - as a server does
+            return ToolResult(content=str(error), is_error=True)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def _require_started(self, within_s: float) -> None:
+        if self.is_closed or not self._starts:
+            raise TransientError(f"The tool server did not start within {within_s:g} s.")

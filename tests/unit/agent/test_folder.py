@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+from goldgate.agent.folder import read_agent
+from goldgate.contracts.base import ContractError
+
+from tests.fakes.agent_folders import LLM, SERVER, agent, write_folder
+
+
+def problems(folder: Path) -> list[str]:
+    with pytest.raises(ContractError) as caught:
+        read_agent(folder)
+    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+class TestReadAgent:
+    def test_resolves_documents_in_any_order(self, tmp_path: Path):
+        grant = "tools: [{mcpServer: calc, allow: [add]}]\n"
+        found = read_agent(write_folder(tmp_path, agent(grant), SERVER, LLM))
+
+        assert found.agent.metadata.name == "tiny"
+        assert found.llm.spec.model == "scripted-1"
+        assert [server.metadata.name for server in found.servers] == ["calc"]
+        assert found.prompt_id.startswith("tiny@")
+        assert found.folder == tmp_path
+
+    def test_tells_every_problem_with_file_and_line(self, tmp_path: Path):
+        broken = agent(
+            """\
+            retrieval: {mode: lexical}
+            corpus: {files: ["corpus/*.md"], builder: build.py}
+            tools: [{mcpServer: nobody, allow: [add]}]
+            """
+        ).replace("llm: model", "llm: other")
+        write_folder(tmp_path, LLM, broken, files={"prompts/user.md": "{question}\n\n{today}\n"})
+
+        assert problems(tmp_path) == [
+            "agent.yaml:14: `spec.llm`: found `other`, expected the name of a document of kind LLM (here: `model`)",
+            (
+                "agent.yaml:18: `spec.tools.0.mcpServer`: found `nobody`, expected the name of a document of kind "
+                "MCPServer (here there is none)"
+            ),
+            "agent.yaml:17: `spec.corpus.files.0`: found `corpus/*.md`, expected a pattern that matches a file",
+            "agent.yaml:17: `spec.corpus.builder`: found `build.py`, expected a file of the agent's folder",
+            "prompts/user.md:1: found no `{context}`, expected `{context}` exactly once",
+            "prompts/user.md:3: found `{today}`, expected only `{question}` and `{context}`",
+        ]
+
+    def test_refuses_an_unknown_field_and_an_unknown_kind_together(self, tmp_path: Path):
+        write_folder(tmp_path, LLM, agent("colour: red\n"), "kind: Robot\n")
+
+        assert problems(tmp_path) == [
+            "agent.yaml:16: `spec.colour`: found an unknown field, expected no such field (see include/docs/schemas)",
+            "agent.yaml:18: `kind`: found `Robot`, expected one of LLM, MCPServer, Agent",
+        ]
+
+    @pytest.mark.parametrize(("documents", "count"), [((LLM,), 0), ((LLM, agent(), agent()), 2)])
+    def test_wants_exactly_one_agent(self, tmp_path: Path, documents, count):
+        told = problems(write_folder(tmp_path, *documents))
+
+        assert f"agent.yaml: found {count} documents of kind Agent, expected exactly one" in told
+
+    def test_refuses_two_documents_of_one_kind_and_name(self, tmp_path: Path):
+        told = problems(write_folder(tmp_path, LLM, LLM, agent()))
+
+        assert told == ["agent.yaml:11: `metadata.name`: found a second LLM `model`, expected unique names"]
+
+    def test_refuses_a_second_grant_for_a_server(self, tmp_path: Path):
+        grants = "tools: [{mcpServer: calc, allow: [add]}, {mcpServer: calc, allow: [fail]}]\n"
+        told = problems(write_folder(tmp_path, LLM, SERVER, agent(grants)))
+
+        assert len(told) == 1
+        assert "found `calc` twice, expected one grant for each server" in told[0]
+
+    def test_refuses_a_prompt_that_lies_outside_through_a_link(self, tmp_path: Path):
+        folder = write_folder(tmp_path / "agent")
+        (tmp_path / "secret").write_text("{context}{question}")
+        (folder / "prompts/user.md").unlink()
+        (folder / "prompts/user.md").symlink_to(tmp_path / "secret")
+
+        assert problems(folder)[0].endswith("found `prompts/user.md`, expected a file of the agent's folder")
+
+    def test_says_that_there_is_no_agent_file(self, tmp_path: Path):
+        assert problems(tmp_path) == ["agent.yaml: found no such file, expected a file"]
+
+    def test_gives_another_prompt_id_for_another_prompt(self, tmp_path: Path):
+        one = read_agent(write_folder(tmp_path / "a"))
+        two = read_agent(write_folder(tmp_path / "b", files={"prompts/system.md": "Other.\n"}))
+
+        assert one.prompt_id != two.prompt_id

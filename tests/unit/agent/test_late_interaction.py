@@ -1,0 +1,54 @@
+from goldgate.agent.late_interaction import LateInteractionReranker, sentences
+from goldgate.ports.knowledge import Chunk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.in_memory_knowledge import InMemoryEmbedder
+
+
+def chunk(chunk_id: str, text: str, title: str = "") -> Chunk:
+    return Chunk(id=chunk_id, title=title, text=text)
+
+
+LONG = chunk("long", "The moon is far away today. How many tasks may run. Cheese comes in many kinds here.")
+FLAT = chunk("flat", "Tasks are nice to have around. People run in parks all day. Many dogs may bark.")
+
+
+class TestSentences:
+    def test_begin_with_the_title_and_leave_out_scraps(self):
+        assert sentences(chunk("a", "One two three. Default: 32\nfour five six", title="T")) == [
+            "T",
+            "One two three.",
+            "four five six",
+        ]
+
+
+class TestLateInteractionReranker:
+    def test_prefers_one_telling_sentence_to_words_spread_over_many(self):
+        ranked = LateInteractionReranker(embedder=InMemoryEmbedder()).rerank("how many tasks may run", [FLAT, LONG])
+
+        assert [scored.id for scored in ranked] == ["long", "flat"]
+
+    def test_keeps_the_order_for_a_question_without_words(self):
+        ranked = LateInteractionReranker(embedder=InMemoryEmbedder()).rerank("?!", [FLAT, LONG])
+
+        assert [(scored.id, scored.score) for scored in ranked] == [("flat", 0.0), ("long", 0.0)]
+
+    def test_embeds_the_sentences_of_a_passage_once(self):
+        embedder = InMemoryEmbedder()
+        reranker = LateInteractionReranker(embedder=embedder)
+
+        for question in ("one", "two"):
+            reranker.rerank(question, [FLAT])
+
+        assert len([text for text in embedder.texts if "parks" in text]) == 1
+
+    @given(st.lists(st.text(max_size=40), max_size=8), st.text(max_size=40))
+    def test_scores_every_passage_once_from_minus_one_to_one(self, texts, question):
+        chunks = [chunk(str(n), text) for n, text in enumerate(texts)]
+
+        ranked = LateInteractionReranker(embedder=InMemoryEmbedder()).rerank(question, chunks)
+
+        assert sorted(scored.id for scored in ranked) == sorted(each.id for each in chunks)
+        assert all(-1.0001 <= scored.score <= 1.0001 for scored in ranked)
+        assert [scored.score for scored in ranked] == sorted((s.score for s in ranked), reverse=True)
