@@ -1,11 +1,10 @@
 """Read the arguments of a tool off what the caller wrote. What cannot be read off is never made up."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from goldgate.standin.wire import properties_of
+from goldgate.standin.parameters import Schema, branches_of, properties_of, required_of
 
 MAX_SPAN_WORDS = 8
 """An unquoted value is at most this many words long: `0 3 * * 1-5` has five."""
@@ -32,7 +31,7 @@ class Literal:
     end: int
 
 
-def read_arguments(schema: Mapping[str, Any], text: str) -> dict[str, object] | None:
+def read_arguments(schema: Schema, text: str) -> dict[str, object] | None:
     """Fill the parameters of a tool from a text.
 
     A parameter is readable by its `enum` or `const`, by its `pattern`, or, for numbers and booleans, as a literal.
@@ -42,12 +41,11 @@ def read_arguments(schema: Mapping[str, Any], text: str) -> dict[str, object] | 
     Returns:
         The arguments; None if a required one cannot be read.
     """
-    properties = properties_of(dict(schema))
-    required = [str(name) for name in schema.get("required", [])]
+    properties, required = properties_of(schema), required_of(schema)
     taken: list[Literal] = []
     arguments: dict[str, object] = {}
     for name in [*required, *(name for name in properties if name not in required)]:
-        branches = list(_branches(properties.get(name, {}), schema))
+        branches = list(branches_of(properties.get(name, {}), root=schema))
         found = next(
             (literal for branch in branches for literal in _candidates(branch, text) if _free(literal, taken)), None
         )
@@ -61,30 +59,14 @@ def read_arguments(schema: Mapping[str, Any], text: str) -> dict[str, object] | 
     return arguments
 
 
-def _branches(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the alternatives of a parameter, with local references followed one level."""
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        schema = root.get("$defs", {}).get(reference.rpartition("/")[2], {})
-    for choice in ("anyOf", "oneOf"):
-        if isinstance(schema.get(choice), list):
-            for branch in schema[choice]:
-                yield from _branches(branch, root)
-            return
-    if isinstance(schema.get("type"), list):
-        yield from ({**schema, "type": kind} for kind in schema["type"])
-        return
-    yield schema
-
-
 def _free(literal: Literal, taken: list[Literal]) -> bool:
     return all(literal.end <= other.start or other.end <= literal.start for other in taken)
 
 
-def _candidates(schema: Mapping[str, Any], text: str) -> Iterator[Literal]:
+def _candidates(schema: Schema, text: str) -> Iterator[Literal]:
     if "enum" in schema or "const" in schema:
         yield from _of_enum(schema.get("enum", [schema.get("const")]), text)
-    elif isinstance(schema.get("pattern"), str):
+    elif "pattern" in schema:
         yield from _of_pattern(schema["pattern"], text)
     elif schema.get("type") in {"integer", "number"}:
         yield from _of_number(schema, text)
@@ -134,7 +116,7 @@ def _is_value(word: str) -> bool:
     return bool(re.search(r"[\d_*@#/\\=+-]|\w\.\w", word)) or (len(word) > 1 and word.isupper())
 
 
-def _of_number(schema: Mapping[str, Any], text: str) -> Iterator[Literal]:
+def _of_number(schema: Schema, text: str) -> Iterator[Literal]:
     for match in _NUMBER.finditer(text):
         is_whole = "." not in match[0]
         if schema["type"] == "integer" and not is_whole:

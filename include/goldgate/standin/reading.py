@@ -7,8 +7,10 @@ message with no block at all is read as paragraphs, the last of which (or what f
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic_core import from_json
 
 from goldgate.standin.rules import Rules, read_rules
 from goldgate.standin.wire import Message
@@ -40,8 +42,7 @@ class ToolAnswer:
     """A call that was made for the question at hand, and what came back."""
 
     name: str
-    arguments: str
-    """Raw JSON, as the call carried it."""
+    arguments: Mapping[str, object]
     content: str
 
 
@@ -135,13 +136,19 @@ def _bare_question(text: str) -> str:
 
 
 def _tool_answers(messages: Sequence[Message]) -> tuple[ToolAnswer, ...]:
+    """List what tools said. What came back for arguments that are not JSON is no answer: the call was broken."""
     calls = {call.id: call.function for message in messages for call in message.tool_calls or []}
+    answered = [(calls.get(message.tool_call_id or ""), message.text) for message in messages if message.role == "tool"]
     return tuple(
-        ToolAnswer(
-            name=calls[message.tool_call_id].name,
-            arguments=calls[message.tool_call_id].arguments,
-            content=message.text,
-        )
-        for message in messages
-        if message.role == "tool" and message.tool_call_id in calls
+        ToolAnswer(name=call.name, arguments=arguments, content=content)
+        for call, content in answered
+        if call is not None and (arguments := _object(call.arguments)) is not None
     )
+
+
+def _object(text: str) -> Mapping[str, object] | None:
+    try:
+        value = from_json(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from goldgate.standin.answering import find_answers, write_answer
@@ -59,7 +59,7 @@ def make_reply(request: ChatRequest, *, settings: StandinSettings, malformed_cal
     if choice is None:
         return _limited(Reply(content=_answer(reading), call=None, finish_reason="stop"), request)
     arguments = choice.as_json[:-1] if malformed_call else choice.as_json
-    identity = _call_id(choice.name, arguments, seed=seed, position=len(reading.tool_answers))
+    identity = _call_id(choice.name, arguments, seed=seed, position=len(request.messages))
     call = CallOut(id=identity, name=choice.name, arguments=arguments)
     return _limited(Reply(content="", call=call, finish_reason="tool_calls"), request)
 
@@ -98,17 +98,16 @@ def _from_tool(content: str, reading: Reading) -> str:
 
 def _limited(reply: Reply, request: ChatRequest) -> Reply:
     """Cut a reply at its stop sequences and at the token limit."""
-    content, call, reason = reply.content, reply.call, reply.finish_reason
     for stop in request.stop or []:
-        content = content.partition(stop)[0]
+        reply = replace(reply, content=reply.content.partition(stop)[0])
     limit = request.output_limit
-    if limit is not None and Reply(content=content, call=call, finish_reason=reason).output_tokens > limit:
-        reason = "length"
-        content = "".join(tokens(content)[:limit])
-        if call is not None:
-            left = max(0, limit - len(tokens(call.name)))
-            call = CallOut(id=call.id, name=call.name, arguments="".join(tokens(call.arguments)[:left]))
-    return Reply(content=content, call=call, finish_reason=reason)
+    if limit is None or reply.output_tokens <= limit:
+        return reply
+    content, call = "".join(tokens(reply.content)[:limit]), reply.call
+    if call is not None:
+        left = max(0, limit - len(tokens(call.name)))
+        call = replace(call, arguments="".join(tokens(call.arguments)[:left]))
+    return Reply(content=content, call=call, finish_reason="length")
 
 
 def _call_id(name: str, arguments: str, *, seed: int, position: int) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from goldgate.standin.arguments import read_arguments
+from goldgate.standin.parameters import properties_of
 from goldgate.standin.reading import Reading
 from goldgate.standin.text import content_stems
-from goldgate.standin.wire import ChatRequest, Function, NamedChoice, properties_of
+from goldgate.standin.wire import ChatRequest, Function, NamedChoice
 
 MIN_SHARED_STEMS = 2
 """A question asks for a tool if it shares this many content words with the tool's name, description and parameters.
@@ -91,9 +92,7 @@ def _read(function: Function, reading: Reading) -> dict[str, object] | None:
     return arguments
 
 
-def _is_answered(arguments: dict[str, object], reading: Reading) -> bool:
-    """Tell whether every value was used by an earlier call; a tool without arguments is answered once any ran."""
-    used = [answer.arguments for answer in reading.tool_answers]
-    if not used:
-        return False
-    return all(any(json.dumps(value, ensure_ascii=False) in text for text in used) for value in arguments.values())
+def _is_answered(arguments: Mapping[str, object], reading: Reading) -> bool:
+    """Tell whether earlier calls used all these values; a tool that takes none is answered once any tool ran."""
+    used = [value for answer in reading.tool_answers for value in answer.arguments.values()]
+    return bool(reading.tool_answers) and all(value in used for value in arguments.values())

@@ -1,11 +1,11 @@
 """The shapes of the OpenAI requests that the stand-in model takes. Unknown fields are refused, as the real API does."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from goldgate.contracts.base import Contract
+from goldgate.standin.parameters import problem_in
 
 
 def _joined(content: object) -> object:
@@ -80,16 +80,10 @@ class Function(Contract):
     strict: bool | None = None
 
     @model_validator(mode="after")
-    def _patterns_compile(self) -> "Function":
-        for name, schema in properties_of(self.parameters).items():
-            pattern = schema.get("pattern")
-            if pattern is None:
-                continue
-            try:
-                re.compile(pattern)
-            except (re.error, TypeError) as error:
-                msg = f"a `pattern` of parameter `{name}` that Python's `re` can read ({error})"
-                raise ValueError(msg) from error
+    def _can_be_read(self) -> "Function":
+        problem = problem_in(self.parameters)
+        if problem is not None:
+            raise ValueError(problem)
         return self
 
 
@@ -174,11 +168,3 @@ class EmbeddingRequest(Contract):
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int = Field(default=256, ge=8, le=4096)
     user: str | None = None
-
-
-def properties_of(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the properties of an object schema that are schemas themselves."""
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return {}
-    return {str(name): value for name, value in properties.items() if isinstance(value, dict)}

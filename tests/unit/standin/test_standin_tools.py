@@ -33,7 +33,8 @@ def chosen(question, *functions, after=(), **options):
     """Choose for a question, after some tools have answered."""
     messages = [{"role": "user", "content": question}]
     for position, (name, arguments) in enumerate(after):
-        call = {"id": str(position), "function": {"name": name, "arguments": json.dumps(arguments)}}
+        written = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        call = {"id": str(position), "function": {"name": name, "arguments": written}}
         messages.append({"role": "assistant", "tool_calls": [call]})
         messages.append({"role": "tool", "tool_call_id": str(position), "content": "done"})
     tools = [{"type": "function", "function": function} for function in functions]
@@ -61,6 +62,11 @@ class TestChooseTool:
         after = [("next_runs", {"cron": "0 3 * * 1"})]
 
         assert chosen("When does 0 3 * * 1 fire next?", CRON, EXPLAIN, after=after) is None
+
+    def test_calls_again_after_a_call_that_was_broken(self):
+        after = [("next_runs", '{"cron": "0 3')]
+
+        assert chosen("When does 0 3 * * 1 fire next?", CRON, after=after) == ("next_runs", {"cron": "0 3 * * 1"})
 
     def test_goes_on_to_a_tool_for_the_next_value(self):
         question = "When does 0 3 * * 1 fire next, and how many seconds are a duration of PT5M?"
