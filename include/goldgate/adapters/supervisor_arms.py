@@ -203,9 +203,10 @@ class _UnixTransport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
-        _ = host
-        return _UnixConnection(self._path)
+    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> http.client.HTTPConnection:
+        connection = self._connection[1] or _UnixConnection(self._path)
+        self._connection = host, connection
+        return connection
 
 
 def _arm(agent: str, version: str) -> str:
