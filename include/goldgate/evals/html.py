@@ -4,7 +4,7 @@ from html import escape
 from typing import Final
 from urllib.parse import urlsplit
 
-_VOID: Final = frozenset({"meta", "br", "col", "line", "circle", "rect"})
+_VOID: Final = frozenset({"meta", "br"})
 
 
 class Html(str):

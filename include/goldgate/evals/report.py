@@ -98,7 +98,7 @@ def _gates(gates: Sequence[GateResult]) -> Html:
         element("h2", "Gates"),
         _table(
             "All of them pass, or nothing moves. Intervals are two-sided; the dashed line is the bound.",
-            ("Gate", "Verdict", "Candidate", "Champion", "Difference", "Evidence", "Why"),
+            ("Gate", "Verdict", "Candidate", "Champion", "Difference", "Evidence"),
             [_gate(gate) for gate in gates],
         ),
     )
@@ -107,13 +107,12 @@ def _gates(gates: Sequence[GateResult]) -> Html:
 def _gate(gate: GateResult) -> list[Html]:
     shown = gate.difference if gate.against == "champion" else gate.candidate
     return [
-        element("code", gate.gate),
+        join(element("code", gate.gate), element("div", gate.reason, class_="why")),
         element("span", f"{_SIGN[gate.verdict]} {gate.verdict.name}", class_=f"badge {gate.verdict.value}"),
         _figure(gate.candidate, gate.metric),
         _figure(gate.champion, gate.metric) if gate.against == "champion" else Html(""),
         _difference(gate) if gate.against == "champion" else Html(""),
         interval_plot(shown, bound=gate.bound, verdict=gate.verdict) if shown else Html(""),
-        element("div", gate.reason, class_="why"),
     ]
 
 
@@ -121,11 +120,11 @@ def _difference(gate: GateResult) -> Html:
     if gate.difference is None:
         return element("span", "unmeasured", class_="quiet")
     is_ratio = gate.metric in {"latency_p95_ms", "cost_usd"}
-    form = "{:.3f} times" if is_ratio else "{:+.3f}"
-    low, high = form.format(gate.difference.low), form.format(gate.difference.high)
-    return join(
-        form.format(gate.difference.value), element("br"), element("span", f"{low} to {high}", class_="interval")
+    form, unit = ("{:.3f}", " times") if is_ratio else ("{:+.3f}", "")
+    value, low, high = (
+        form.format(side) for side in (gate.difference.value, gate.difference.low, gate.difference.high)
     )
+    return _with_interval(f"{value}{unit}", low, high)
 
 
 def _figures(evaluation: Evaluation) -> Html:
@@ -216,7 +215,11 @@ def _figure(figure: Figure | None, metric: Metric) -> Html:
     if figure is None:
         return element("span", "unmeasured", class_="quiet")
     value, low, high = (_written(number, metric) for number in (figure.value, figure.low, figure.high))
-    return join(value, element("br"), element("span", f"{low} to {high}", class_="interval"))
+    return _with_interval(value, low, high)
+
+
+def _with_interval(value: str, low: str, high: str) -> Html:
+    return element("span", value, element("br"), element("span", f"{low} to {high}", class_="interval"))
 
 
 def _written(number: float, metric: Metric) -> str:
@@ -232,7 +235,15 @@ def _written(number: float, metric: Metric) -> str:
 def _table(caption: str, names: Sequence[str], rows: Sequence[Sequence[Html]]) -> Html:
     head = element("thead", element("tr", *(element("th", name, scope="col") for name in names)))
     lines = (
-        element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:])) for row in rows
+        element(
+            "tr",
+            element("th", row[0], scope="row"),
+            *(
+                element("td", cell, data_label=name) if cell else element("td", class_="none")
+                for name, cell in zip(names[1:], row[1:], strict=True)
+            ),
+        )
+        for row in rows
     )
     return element(
         "div", element("table", element("caption", caption), head, element("tbody", *lines)), class_="scroll"

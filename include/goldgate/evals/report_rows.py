@@ -9,6 +9,8 @@ from goldgate.evals.html import Html, element, join
 
 _SHOWN_EXTREMES = 5
 """Of the slowest and of the costliest: enough to see a pattern."""
+_OPENED = 3
+"""Of the broken rows: the first show what opening one gives."""
 _MAX_ANSWER_CHARS = 1200
 """Of an answer on the page; the results table holds all of it."""
 
@@ -21,10 +23,13 @@ def rows_section(candidate: Sequence[ResultRow], champion: Sequence[ResultRow], 
     fixed = [row for row in ours if row in theirs and row not in right_before and row not in wrong]
     expected = {row.id: row for row in gold}
 
-    def group(title: str, rows: Sequence[str], *, told: str, is_open: bool = False) -> Html | None:
+    def group(title: str, rows: Sequence[str], *, told: str, opened: int = 0) -> Html | None:
         if not rows:
             return None
-        entries = (_entry(ours[row], theirs.get(row, []), expected.get(row), is_open=is_open) for row in rows)
+        entries = (
+            _entry(ours[row], theirs.get(row, []), expected.get(row), is_open=position < opened)
+            for position, row in enumerate(rows)
+        )
         return element("section", element("h2", f"{title} ({len(rows)})"), element("p", told, class_="quiet"), *entries)
 
     return join(
@@ -32,7 +37,7 @@ def rows_section(candidate: Sequence[ResultRow], champion: Sequence[ResultRow], 
             "Broken rows",
             [row for row in wrong if row in right_before],
             told="The champion answers these right, the candidate does not.",
-            is_open=True,
+            opened=_OPENED,
         ),
         group(
             "Rows wrong" if not theirs else "Rows wrong in both",

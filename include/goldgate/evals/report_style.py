@@ -45,7 +45,8 @@ th, td { padding: .5rem .8rem .5rem 0; border-bottom: 1px solid var(--rule); ver
 tbody tr:last-child > * { border-bottom: 0; }
 tbody th { color: var(--ink); font-size: .93rem; }
 .interval { color: var(--quiet); font-size: .85em; white-space: nowrap; }
-.why { font-size: .88rem; min-width: 16rem; max-width: 26rem; }
+.why { font-size: .84rem; font-weight: 400; color: var(--quiet); white-space: normal; min-width: 15rem; max-width: 21rem;
+  margin-top: .2rem; }
 svg { display: block; }
 svg .range { stroke: var(--tone, var(--accent)); stroke-width: 3; stroke-linecap: round; }
 svg .dot { fill: var(--tone, var(--accent)); }
@@ -66,5 +67,13 @@ summary:focus-visible, a:focus-visible { outline: 3px solid var(--accent); outli
 ul.failures { margin: .5rem 0 0; padding-left: 1.2rem; color: var(--fail); font-size: .9rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.5rem; }
 footer { margin-top: 1.5rem; color: var(--quiet); font-size: .85rem; }
+@media (max-width: 46rem) {
+  thead { position: absolute; clip-path: inset(50%); }
+  table, caption, tbody, tr, th, td { display: block; padding: 0; border: 0; }
+  tbody tr { border-bottom: 1px solid var(--rule); padding: .7rem 0; display: grid; gap: .4rem; }
+  tbody th { white-space: normal; }
+  td[data-label] { display: grid; grid-template-columns: 7.5rem 1fr; }
+  td[data-label]::before { content: attr(data-label); color: var(--quiet); font-size: .8rem; }
+  td.none { display: none; } .badge { justify-self: start; } .why { min-width: 0; max-width: none; } }
 @media print { body { background: #fff; } section, .verdict { break-inside: avoid; border-radius: 0; } }
 """
