@@ -1,0 +1,67 @@
+import os
+from pathlib import Path
+
+import pytest
+from goldgate.adapters.mcp_tools import McpToolSession
+from goldgate.contracts.resources import MCPServer
+from goldgate.domain.errors import TransientError
+
+from tests.fakes.agent_folders import SERVER_PROGRAM
+
+
+def session(folder: Path, **spec: object) -> McpToolSession:
+    (folder / "server.py").write_text(SERVER_PROGRAM)
+    resource = {"kind": "MCPServer", "metadata": {"name": "calc"}, "spec": {"command": "python", **spec}}
+    return McpToolSession(MCPServer.model_validate(resource), folder=folder, path=os.environ["PATH"])
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("running")
+    opened = session(folder, args=["server.py"], env={"COLOUR": "red"}, timeoutSeconds=5)
+    yield opened
+    opened.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["server.py"]
+
+
+class TestARunningServer:
+    def test_gets_the_path_and_its_own_variables_only(self, running):
+        names = set(running.call("names", {}, within_s=20).content.split())
+
+        assert names - {"LC_CTYPE"} == {"COLOUR", "PATH"}
+
+    def test_that_hangs_is_told_and_goes_on_serving(self, running):
+        hung = running.call("hang", {}, within_s=0.1)
+        after = running.call("add", {"a": 1, "b": 2}, within_s=20)
+
+        assert (hung.is_error, hung.content) == (True, "Tool `hang` did not answer within 0.1 s.")
+        assert after.content == "3"
+
+    def test_that_dies_is_told_and_started_again_by_the_next_call(self, running):
+        died = running.call("leave", {}, within_s=20)
+        after = running.call("add", {"a": 1, "b": 2}, within_s=20)
+
+        assert died.is_error
+        assert died.content == "Tool server `calc` ended during `leave`; it may or may not have acted."
+        assert after.content == "3"
+
+
+class TestAServerThatCannotStart:
+    def test_is_an_error_result_that_says_what_it_wrote(self, tmp_path):
+        opened = session(tmp_path, args=["gone.py"])
+
+        result = opened.call("add", {}, within_s=20)
+
+        assert result.is_error
+        assert "Tool server `calc` did not start" in result.content
+        assert "gone.py" in result.content
+
+    def test_names_a_program_that_is_not_there(self, tmp_path):
+        with pytest.raises(TransientError, match="no program `no-such-program` on the PATH"):
+            session(tmp_path, command="no-such-program").definitions()
+
+    def test_is_given_up_in_time(self, tmp_path):
+        opened = session(tmp_path, command="sleep", args=["60"])
+
+        with pytest.raises(TransientError, match=r"did not start within 0.1 s"):
+            opened.definitions(within_s=0.1)

@@ -1,0 +1,45 @@
+import pytest
+from goldgate.adapters.openai_embedder import OpenAIEmbedder
+from goldgate.contracts.resources import EmbedderSpec, FromEnv
+from goldgate.domain.errors import PermanentError
+
+from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint
+
+
+def vectors(body: dict, *, missing: int = 0) -> dict:
+    rows = [{"object": "embedding", "index": n, "embedding": [1.0, n]} for n in range(len(body["input"]) - missing)]
+    return {"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+
+
+def embedder(endpoint: ScriptedEndpoint) -> OpenAIEmbedder:
+    return OpenAIEmbedder(EmbedderSpec(kind="openai", model="m-1", base_url=endpoint.url), env={})
+
+
+class TestOpenAIEmbedder:
+    def test_asks_for_a_few_texts_at_a_time_and_leaves_out_empty_ones(self):
+        with ScriptedEndpoint(Answer(body=vectors)) as endpoint:
+            found = embedder(endpoint).embed(["x", " "] * 150)
+
+        assert [len(request["input"]) for request in endpoint.requests] == [128, 22]
+        assert found.shape == (300, 2)
+        assert not found[1].any()
+
+    def test_refuses_an_answer_that_lacks_a_vector(self):
+        with (
+            ScriptedEndpoint(Answer(body=lambda body: vectors(body, missing=1))) as endpoint,
+            pytest.raises(PermanentError, match="gave 1 vectors for 2 texts"),
+        ):
+            embedder(endpoint).embed(["a", "b"])
+
+    def test_tells_a_refusal(self):
+        with (
+            ScriptedEndpoint(Answer(status=404, body={"error": {"message": "no such model"}})) as endpoint,
+            pytest.raises(PermanentError, match="Embedding model `m-1` at .*no such model"),
+        ):
+            embedder(endpoint).embed(["a"])
+
+    def test_tells_which_variable_is_missing(self):
+        spec = EmbedderSpec(kind="openai", model="m-1", base_url_from=FromEnv(env="EMBED_URL"))
+
+        with pytest.raises(PermanentError, match="no environment variable `EMBED_URL`"):
+            OpenAIEmbedder(spec, env={})
