@@ -68,17 +68,17 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
     """
     arguments = _parser().parse_args(argv)
     env = dict(os.environ if env is None else env)
-    log_as_json()
     try:
         settings = Settings.from_env({**env, "GOLDGATE_HOME": arguments.home} if arguments.home else env)
         bundle = fetched_bundle(settings, agent=arguments.agent, version=arguments.version)
         runtime = load_agent(bundle, env=env)
     except TransientError as error:
-        log.error("arm.not_yet", extra={"reason": str(error)})  # noqa: TRY400 - the message ends the investigation
+        print(f"arm: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return EXIT_TRY_AGAIN
     except PermanentError as error:
-        log.error("arm.impossible", extra={"reason": str(error)})  # noqa: TRY400 - as above
+        print(f"arm: {error}", file=sys.stderr)  # noqa: T201 - as above
         return EXIT_IMPOSSIBLE
+    log_as_json()
     try:
         app = create_arm(runtime.predict, agent=arguments.agent, version=arguments.version)
         serve(app, told=arm_address_file(settings.home, agent=arguments.agent, version=arguments.version))

@@ -60,7 +60,6 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
     Returns:
         0 after a clean stop, 2 if a setting is wrong or the address is taken.
     """
-    log_as_json()
     try:
         settings = Settings.from_env(os.environ if env is None else env)
         options = _options(_parser().parse_args(argv), settings)
@@ -69,6 +68,7 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
     except PermanentError as error:
         print(f"router: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return EXIT_IMPOSSIBLE
+    log_as_json()
     with listener:
         _serve(listener, settings=settings, options=options, key=key)
     return 0
@@ -110,7 +110,8 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
         config = uvicorn.Config(
             create_router(parts), log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S
         )
-        log.info("router.listening", extra={"url": settings.router_url})
+        host, port = listener.getsockname()[:2]
+        log.info("router.listening", extra={"url": f"http://{host}:{port}"})
         serve_until_stopped(uvicorn.Server(config), listener=listener)
     finally:
         ending.set()

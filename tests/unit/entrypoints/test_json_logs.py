@@ -1,0 +1,29 @@
+import json
+import logging
+import sys
+
+from goldgate.entrypoints.logs import JsonFormatter
+
+
+def line(message: str, *, level: int = logging.INFO, **facts: object) -> dict[str, object]:
+    record = logging.getLogger("x").makeRecord("x", level, "f.py", 1, message, (), None, extra=facts)
+    return json.loads(JsonFormatter().format(record))
+
+
+class TestJsonFormatter:
+    def test_writes_the_event_with_its_facts(self):
+        found = line("router.serving", level=logging.WARNING, agent="helper", version=None)
+
+        assert found.pop("at").endswith("+00:00")
+        assert found == {"level": "warning", "event": "router.serving", "agent": "helper", "version": None}
+
+    def test_stays_on_one_line_whatever_a_fact_holds(self):
+        assert line("event", reason="a\nb", thing=object)["reason"] == "a\nb"
+
+    def test_tells_what_was_raised(self):
+        try:
+            int("broken")
+        except ValueError:
+            record = logging.getLogger("x").makeRecord("x", logging.ERROR, "f.py", 1, "event", (), sys.exc_info())
+
+        assert "ValueError: invalid literal" in json.loads(JsonFormatter().format(record))["exception"]
