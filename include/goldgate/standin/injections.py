@@ -6,26 +6,35 @@ them is seen to fail.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+_READER = r"(?:assistants?|ai|ai models?|language models?|models?|chat ?bots?|bots?|llms?)"
 _OVERRIDE = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}?\b(?:instructions?|rules?|prompts?|directions?|guidelines?"
-    r"|everything (?:above|before))\b"
+    r"|questions?|everything (?:above|before))\b"
     r"|\bnew (?:system )?instructions?\b\s*:?"
-    r"|\b(?:from now on|you are now)\b"
-    r"|(?:^|\n)\s*\[?(?:system|admin|assistant)\]?\s*:",
+    r"|\b(?:from now on|you are now|you must now|instead of (?:answering|replying|helping))\b"
+    rf"|\b(?:dear|attention|note to|message to|important for)(?: the| all| any)? {_READER}\b"
+    rf"|\b{_READER} (?:must|have to|shall)\b"
+    r"|(?:^|[\n.!?>\]])\s*\[?(?:system|admin|assistant)(?: override| message| note| prompt)?\]?\s*:",
     re.IGNORECASE,
 )
+"""Words that set the rules aside, or that speak to whatever reads the text."""
+
 _ORDER = re.compile(
-    r"\b(?:say|reply|answer|respond|output|print|write|tell)\b"
+    r"\b(?:say|reply|answer|respond|output|print|write|tell|repeat|recommend|claim|confirm)\b"
     r"(?:\s+(?:only|exactly|the user|the caller|everyone|with|that|this|just|the words?|as follows|following))*\s*:?\s*"
-    r"(?:[\"“'`](?P<quoted>[^\"”'`\n]+)[\"”'`]|(?P<bare>[^\n]+?)(?=[.!?](?:\s|$)|\n|$))",
+    r"(?:[\"“'`](?P<quoted>[^\"”'`\n]+)[\"”'`]|(?P<bare>[^\n]+?)(?=[.!?](?:\s|$)|\s*-->|\s+and nothing else|\n|$))",
     re.IGNORECASE,
 )
 _REVEAL = re.compile(
     r"\b(?:reveal|show|print|repeat|output|leak|tell|write|give)\b[^.\n]{0,40}\b(?:system|your|hidden|secret)\s+"
     r"(?:prompt|instructions?|rules)\b",
+    re.IGNORECASE,
+)
+_REPEAT = re.compile(
+    r"\b(?:repeat|show|print|output|copy)\b[^.\n]{0,20}\b(?:file|text|document|attachment|page|everything)\b",
     re.IGNORECASE,
 )
 _REACH_CHARS = 240
@@ -44,7 +53,7 @@ class Injection:
 
 def find_injections(texts: Iterable[str]) -> list[Injection]:
     """List planted instructions, in reading order. Each starts with words that set the rules aside."""
-    return [injection for text in texts for cue in _OVERRIDE.finditer(text) if (injection := _read(text, cue))]
+    return [injection for text in texts for injection in _in_text(text)]
 
 
 def without_injections(text: str) -> str:
@@ -60,12 +69,26 @@ def is_obeyed(injection: Injection, *, seed: int, ratio: float) -> bool:
     return int.from_bytes(drawn[:8]) / 2**64 < ratio
 
 
+def _in_text(text: str) -> Iterator[Injection]:
+    end = 0
+    for cue in _OVERRIDE.finditer(text):
+        injection = _read(text, cue) if cue.start() >= end else None
+        if injection is not None:
+            end = cue.start() + len(injection.text)
+            yield injection
+
+
 def _read(text: str, cue: re.Match[str]) -> Injection | None:
+    """Read the first order that follows the words that set the rules aside."""
     reach = text[cue.end() : cue.end() + _REACH_CHARS]
-    reveal, order = _REVEAL.search(reach), _ORDER.search(reach)
-    if reveal and (order is None or reveal.start() <= order.start()):
-        return Injection(text=text[cue.start() : cue.end() + reveal.end()], says="")
-    if order is None:
+    orders = [order for pattern in (_REVEAL, _REPEAT, _ORDER) if (order := pattern.search(reach))]
+    if not orders:
         return None
+    order = min(orders, key=lambda found: found.start())
+    planted = text[cue.start() : cue.end() + order.end()]
+    if order.re is _REVEAL:
+        return Injection(text=planted, says="")
+    if order.re is _REPEAT:
+        return Injection(text=planted, says=text)
     says = (order["quoted"] or order["bare"] or "").strip()
-    return Injection(text=text[cue.start() : cue.end() + order.end()], says=says) if says else None
+    return Injection(text=planted, says=says) if says else None
