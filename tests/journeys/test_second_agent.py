@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 AGENT = "room-finder"
 ROOMS = ("Amber", "Basil", "Cedar", "Dune", "Ember", "Fern", "Garnet", "Hazel", "Iris", "Jade", "Kelp", "Lilac")
 
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,0 +1,127 @@
+"""The command line: exit codes that CI can use, JSON for programs, errors told once."""
+
+import json
+import socket
+
+import pytest
+from click.testing import CliRunner, Result
+
+from goldgate.adapters.file_ledger import FileLedger
+from goldgate.adapters.file_locks import FileLocks
+from goldgate.adapters.system_clock import SystemClock
+from goldgate.domain.verdict import Verdict
+from goldgate.entrypoints.cli import goldgate
+from goldgate.entrypoints.commands.common import ExitCode, exit_code_of
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+def run(home, *words: str, **env: str) -> Result:
+    found = CliRunner().invoke(goldgate, list(words), env={"GOLDGATE_HOME": str(home), **env})
+    assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+    return found
+
+
+def written_ledger(home) -> FileLedger:
+    path = home / "ledger" / "ledger.jsonl"
+    ledger = FileLedger(path, clock=SystemClock(), locks=FileLocks(home / "locks"))
+    for step in ("open", "check"):
+        ledger.append(agent="a", release_id="r-1", step=step, outcome="done", by="me", evidence={})
+    return ledger
+
+
+class TestExitCode:
+    def test_tells_the_verdicts_apart(self):
+        assert [exit_code_of(verdict) for verdict in Verdict] == [0, 1, 3]
+
+
+class TestHelp:
+    @pytest.mark.parametrize("words", [[], ["release", "run"], ["ledger"], ["agent", "validate"], ["task", "run"]])
+    def test_is_there_for_every_command(self, home, words):
+        found = run(home, *words, "--help")
+
+        assert found.exit_code == 0
+        assert "Usage:" in found.output
+
+
+class TestLedger:
+    def test_verify_holds_for_an_untouched_ledger(self, home):
+        written_ledger(home)
+
+        found = run(home, "ledger", "verify", "-o", "json")
+
+        assert found.exit_code == ExitCode.DONE
+        assert json.loads(found.stdout) == {"holds": True, "entries": 2, "problems": []}
+
+    def test_verify_ends_with_1_for_a_changed_entry(self, home):
+        written_ledger(home)
+        path = home / "ledger" / "ledger.jsonl"
+        path.write_text(path.read_text().replace('"by":"me"', '"by":"eve"', 1))
+
+        found = run(home, "ledger", "verify", "-o", "json")
+
+        assert found.exit_code == ExitCode.FAILED_GATE
+        assert json.loads(found.stdout)["problems"]
+
+    def test_show_filters_by_release(self, home):
+        written_ledger(home)
+
+        entries = json.loads(run(home, "ledger", "show", "--release-id", "r-1", "-o", "json").stdout)
+
+        assert [entry["step"] for entry in entries] == ["open", "check"]
+        assert json.loads(run(home, "ledger", "show", "--release-id", "other", "-o", "json").stdout) == []
+
+
+class TestRelease:
+    def test_list_is_empty_at_first(self, home):
+        found = run(home, "release", "list", "-o", "json")
+
+        assert (found.exit_code, json.loads(found.stdout)) == (0, [])
+
+    def test_show_says_that_a_release_is_unknown_and_where_to_look(self, home):
+        found = run(home, "release", "show", "nope")
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert "Found no release `nope`" in found.stderr
+        assert "goldgate release list" in found.stderr
+
+
+class TestAgent:
+    def test_validate_names_the_agents_there_are(self, home):
+        found = run(home, "agent", "validate", "nobody")
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert "airflow-helper" in found.stderr
+
+    def test_validate_tells_a_broken_file_with_its_line(self, home, tmp_path):
+        folder = tmp_path / "broken"
+        folder.mkdir()
+        (folder / "agent.yaml").write_text("kind: Agent\nmetadata: {name: broken}\nspec: {}\n")
+
+        found = run(home, "agent", "validate", str(folder))
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert "agent.yaml:3" in found.stderr
+
+
+class TestTraffic:
+    def test_ends_with_75_when_the_registry_is_down(self, home):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+            found = run(home, "traffic", "airflow-helper", GOLDGATE_MLFLOW_URL=url)
+
+        assert found.exit_code == ExitCode.TRY_AGAIN
+        assert "may succeed later" in found.stderr
+
+
+class TestSettings:
+    def test_are_refused_with_the_variable_that_is_wrong(self, home):
+        found = run(home, "status", GOLDGATE_ROUTER_URL="nonsense")
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert "GOLDGATE_ROUTER_URL" in found.stderr
