@@ -1,7 +1,5 @@
 """`goldgate up|down|status|logs|demo`: everything on one machine."""
 
-from pathlib import Path
-
 import click
 
 from goldgate.entrypoints import local
@@ -48,8 +46,8 @@ def logs(program: str | None, follow: bool, lines: int, *, screen: Screen, setti
 
 @click.command()
 @click.argument("agent_name", metavar="AGENT")
-@click.option("--story", type=click.Path(path_type=Path), default=None, help="Default: story.yaml of the agent.")
+@click.option("--story", default="story.yaml", show_default=True, help="A file of the agent's folder.")
 @command
-def demo(agent_name: str, story: Path | None, *, screen: Screen, settings: Settings) -> None:  # noqa: ARG001 - it talks while it runs
+def demo(agent_name: str, story: str, *, screen: Screen, settings: Settings) -> None:  # noqa: ARG001 - it talks while it runs
     """Play AGENT's story: several releases with live traffic, and a rollback."""
     raise SystemExit(run_demo(settings, agent=agent_name, story=story))
