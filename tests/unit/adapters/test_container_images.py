@@ -1,0 +1,227 @@
+"""Only a builder that answers is believed, the same inputs are built once, and a failure says why."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from goldgate.adapters.container_images import DEFAULT_BASE, ContainerImages, Ran, run_program
+from goldgate.contracts.release import ImageBuilt, ImageUnavailable
+from goldgate.domain.errors import PermanentError
+from tests.fakes.scripted_programs import ScriptedPrograms
+
+WORKS = Ran(code=0, output="")
+DIGEST = Ran(code=0, output=f"sha256:{'1' * 64}\n")
+BUILDAH = {"buildah images": WORKS, "buildah build": WORKS, "buildah inspect": DIGEST}
+
+
+class Bench:
+    """A context with a Dockerfile that lets in one folder and one file."""
+
+    def __init__(self, folder: Path, programs: ScriptedPrograms, *, env: dict[str, str] | None = None) -> None:
+        self.context = folder / "context"
+        for name in ("code/a.py", "code/__pycache__/a.pyc", "lock.txt", "agents/secret.md"):
+            path = self.context / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+        self.dockerfile = self.context / "Dockerfile"
+        self.dockerfile.write_text("ARG BASE\nFROM ${BASE}\nCOPY code /code\nCOPY lock.txt /lock.txt\n")
+        self.ignore("*\n!code\n!lock.txt\n**/__pycache__\n")
+        self.programs = programs
+        self.images = ContainerImages(folder / "records", env=env or {}, run=programs)
+
+    def ignore(self, text: str) -> None:
+        (self.context / "Dockerfile.dockerignore").write_text(text)
+
+    def build(self, **labels: str) -> ImageBuilt | ImageUnavailable:
+        return self.images.build(context=self.context, dockerfile=self.dockerfile, name="x", labels=labels)
+
+
+class TestChoice:
+    def test_does_not_believe_a_client_without_an_engine(self, tmp_path: Path):
+        programs = ScriptedPrograms({"docker version": Ran(code=1, output="Client: 28\nCannot connect to the daemon")})
+
+        image = Bench(tmp_path, programs).build()
+
+        assert image == ImageUnavailable(
+            reason="no container builder works here: buildah: not installed; podman: not installed; "
+            "docker: Cannot connect to the daemon; install buildah, podman or docker"
+        )
+        assert programs.builds() == []
+
+    def test_takes_the_first_that_answers(self, tmp_path: Path):
+        programs = ScriptedPrograms(
+            {"podman info": WORKS, "podman build": WORKS, "podman image inspect": DIGEST, "docker version": WORKS}
+        )
+
+        image = Bench(tmp_path, programs).build()
+
+        assert isinstance(image, ImageBuilt)
+        assert (image.builder, image.digest, image.reused) == ("podman", "sha256:" + "1" * 64, False)
+
+
+class TestBuild:
+    def test_passes_base_labels_and_secret(self, tmp_path: Path):
+        programs = ScriptedPrograms(BUILDAH)
+        env = {
+            "GOLDGATE_IMAGE_BASE": "base@sha256:2",
+            "GOLDGATE_IMAGE_PIP_CONF": "/x/pip.conf",
+            "STORAGE_DRIVER": "overlay",
+        }
+
+        Bench(tmp_path, programs, env=env).build(title="t")
+
+        (command,) = programs.builds()
+        assert "--build-arg=BASE=base@sha256:2" in command
+        assert "--label=title=t" in command
+        assert "--secret=id=pip.conf,src=/x/pip.conf" in command
+        assert programs.environments[0]["STORAGE_DRIVER"] == "overlay"
+
+    def test_begins_from_the_public_base_if_none_is_named(self, tmp_path: Path):
+        programs = ScriptedPrograms(BUILDAH)
+
+        Bench(tmp_path, programs).build()
+
+        assert f"--build-arg=BASE={DEFAULT_BASE}" in programs.builds()[0]
+
+    def test_tells_the_last_lines_of_a_failure_without_logins(self, tmp_path: Path):
+        output = "\n".join([f"line {number}" for number in range(20)] + ["Error: https://me:pw@mirror/simple: no host"])
+        programs = ScriptedPrograms({**BUILDAH, "buildah build": Ran(code=1, output=output)})
+
+        image = Bench(tmp_path, programs).build()
+
+        assert isinstance(image, ImageUnavailable)
+        assert image.reason.endswith("line 19 | Error: https://***@mirror/simple: no host")
+        assert "line 3" not in image.reason
+        assert "pw" not in image.reason
+
+    def test_does_not_trust_a_build_that_left_no_image(self, tmp_path: Path):
+        programs = ScriptedPrograms({**BUILDAH, "buildah inspect": Ran(code=0, output="")})
+
+        assert isinstance(Bench(tmp_path, programs).build(), ImageUnavailable)
+
+
+class TestReuse:
+    def test_builds_the_same_inputs_once(self, tmp_path: Path):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+
+        first, second = bench.build(), bench.build()
+
+        assert isinstance(first, ImageBuilt)
+        assert second == first.model_copy(update={"reused": True})
+        assert len(bench.programs.builds()) == 1
+
+    def test_does_not_look_at_what_the_image_does_not_hold(self, tmp_path: Path):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        bench.build()
+        (bench.context / "agents" / "secret.md").write_text("changed")
+        (bench.context / "code" / "__pycache__" / "a.pyc").write_text("changed")
+
+        bench.build()
+
+        assert len(bench.programs.builds()) == 1
+
+    @pytest.mark.parametrize("changed", ["code/a.py", "code/new.py", "lock.txt", "Dockerfile"])
+    def test_builds_again_when_an_input_changed(self, tmp_path: Path, changed: str):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        bench.build()
+        (bench.context / changed).write_text("FROM scratch\n")
+
+        assert isinstance(image := bench.build(), ImageBuilt)
+        assert not image.reused
+        assert len({command[-4] for command in bench.programs.builds()}) == 2
+
+    def test_builds_again_when_a_label_changed(self, tmp_path: Path):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        bench.build(title="a")
+        bench.build(title="b")
+
+        assert len(bench.programs.builds()) == 2
+
+    def test_builds_again_when_the_image_is_gone(self, tmp_path: Path):
+        gone = Ran(code=1, output="no such image")
+        bench = Bench(tmp_path, ScriptedPrograms({**BUILDAH, "buildah inspect": [DIGEST, gone, DIGEST]}))
+        bench.build()
+
+        assert isinstance(image := bench.build(), ImageBuilt)
+        assert not image.reused
+
+    def test_builds_again_when_its_record_is_damaged(self, tmp_path: Path):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        bench.build()
+        for record in (tmp_path / "records").iterdir():
+            record.write_text("{")
+
+        assert isinstance(image := bench.build(), ImageBuilt)
+        assert not image.reused
+
+
+class TestIgnoreFile:
+    @pytest.mark.parametrize("text", ["", "code\n", "*\ncode\n", "*\n!nowhere\n", "!code\n*\n"])
+    def test_must_name_what_the_image_holds(self, tmp_path: Path, text: str):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        bench.ignore(text)
+
+        with pytest.raises(PermanentError, match=r"Dockerfile\.dockerignore"):
+            bench.build()
+
+    def test_must_be_there(self, tmp_path: Path):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        (bench.context / "Dockerfile.dockerignore").unlink()
+
+        with pytest.raises(PermanentError, match="Found no"):
+            bench.build()
+
+    @pytest.mark.parametrize("name", ["agent", "router"])
+    def test_of_our_images_lets_no_agent_in(self, name: str):
+        lines = (
+            (Path(__file__).parents[3] / "include" / "images" / name / "Dockerfile.dockerignore")
+            .read_text()
+            .splitlines()
+        )
+
+        assert lines[:3] == ["*", "!goldgate", f"!images/{name}/requirements.txt"]
+        assert not any("agents" in line for line in lines)
+
+
+class TestRunProgram:
+    def test_tells_that_a_program_is_not_there(self):
+        assert run_program(["no-such-program-here"], {}, 5).output == "not installed"
+
+    def test_ends_a_program_that_takes_too_long(self):
+        assert run_program(["sleep", "60"], dict(os.environ), 0.05).code == 124
+
+    def test_takes_both_outputs(self):
+        ran = run_program(["sh", "-c", "echo out; echo err >&2; exit 3"], dict(os.environ), 5)
+
+        assert (ran.code, ran.output) == (3, "out\nerr\n")
+
+
+@pytest.mark.slow
+class TestRealBuilder:
+    def test_builds_the_same_image_for_the_same_inputs_wherever_they_lie(self, tmp_path: Path):
+        images = [_build_for_real(tmp_path / where, tmp_path / where / "records") for where in ("here", "there")]
+
+        if isinstance(images[0], ImageUnavailable):
+            pytest.skip(images[0].reason)
+        assert isinstance(images[1], ImageBuilt)
+        assert [image.reused for image in images if isinstance(image, ImageBuilt)] == [False, False]
+        if images[0].builder != "docker":  # its images hold the time of the build
+            assert images[0].digest == images[1].digest
+        assert isinstance(again := _build_for_real(tmp_path / "here", tmp_path / "here" / "records"), ImageBuilt)
+        assert again.reused
+
+    def test_says_why_it_could_not(self, tmp_path: Path):
+        image = _build_for_real(tmp_path, tmp_path / "records", dockerfile="FROM scratch\nCOPY nowhere /\n")
+
+        assert isinstance(image, ImageUnavailable)
+        if "no container builder" in image.reason:
+            pytest.skip(image.reason)
+        assert "nowhere" in image.reason
+
+
+def _build_for_real(folder: Path, records: Path, *, dockerfile: str | None = None) -> ImageBuilt | ImageUnavailable:
+    bench = Bench(folder, ScriptedPrograms({}))
+    bench.dockerfile.write_text(dockerfile or "FROM scratch\nCOPY code /code\nCOPY lock.txt /lock.txt\n")
+    images = ContainerImages(records, env=os.environ)
+    return images.build(context=bench.context, dockerfile=bench.dockerfile, name="goldgate-test", labels={"a": "b"})
