@@ -45,8 +45,8 @@ th, td { padding: .5rem .8rem .5rem 0; border-bottom: 1px solid var(--rule); ver
 tbody tr:last-child > * { border-bottom: 0; }
 tbody th { color: var(--ink); font-size: .93rem; }
 .interval { color: var(--quiet); font-size: .85em; white-space: nowrap; }
-.why { font-size: .84rem; font-weight: 400; color: var(--quiet); white-space: normal; min-width: 15rem; max-width: 21rem;
-  margin-top: .2rem; }
+.why { font-size: .84rem; font-weight: 400; color: var(--quiet); white-space: normal; margin-top: .2rem;
+  min-width: 15rem; max-width: 21rem; }
 svg { display: block; }
 svg .range { stroke: var(--tone, var(--accent)); stroke-width: 3; stroke-linecap: round; }
 svg .dot { fill: var(--tone, var(--accent)); }
@@ -65,6 +65,7 @@ summary:focus-visible, a:focus-visible { outline: 3px solid var(--accent); outli
 .answers h4 { margin: 0 0 .3rem; font-size: .8rem; color: var(--quiet); }
 .said { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font-size: .93rem; }
 ul.failures { margin: .5rem 0 0; padding-left: 1.2rem; color: var(--fail); font-size: .9rem; }
+.pair code { white-space: nowrap; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.5rem; }
 footer { margin-top: 1.5rem; color: var(--quiet); font-size: .85rem; }
 @media (max-width: 46rem) {
