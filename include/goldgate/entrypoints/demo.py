@@ -39,6 +39,9 @@ _SERVED_WITHIN_S: Final = 15.0
 _DAG_WITHIN_S: Final = 90.0
 _LOOK_EVERY_S: Final = 0.7
 _LOOKS: Final = 40
+_PLAIN_WIDTH: Final = 160
+"""Columns of the tables in a log file."""
+
 _EARLIER: Final = "earlier"
 
 
@@ -83,7 +86,7 @@ def run_demo(
         local.down(settings, say=say)
         raise
     write_durably(settings.home / "demo.json", (report.model_dump_json(indent=2) + "\n").encode())
-    Console(soft_wrap=not sys.stdout.isatty()).print(shown(report))
+    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(shown(report))
     say(f"As JSON: {settings.home / 'demo.json'}")
     say(f"Airflow: {settings.airflow_url} (user `admin`, password in {local.status(settings).passwords})")
     say(f"MLflow: {settings.mlflow_url}   Everything stays up until `make down`.")

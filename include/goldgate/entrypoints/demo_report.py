@@ -115,7 +115,7 @@ def _releases_table(report: DemoReport) -> Table:
             canary,
             one.champion or "none",
             f"{one.seconds:.0f}",
-            _first_line(one.reason),
+            _in_short(one.reason),
         )
     return table
 
@@ -132,8 +132,8 @@ def _links(report: DemoReport) -> Iterator[str]:
         yield f"  rollback\n    Airflow run  {report.rollback.airflow_url}"
 
 
-def _first_line(text: str) -> str:
-    line = text.strip().splitlines()[0] if text.strip() else ""
+def _in_short(text: str) -> str:
+    line = " ".join(text.split())
     return line if len(line) <= _WHY else f"{line[: _WHY - 1]}…"
 
 
