@@ -15,7 +15,7 @@ def words(text: str) -> list[str]:
 
 
 class InMemoryEmbedder:
-    """Implements `goldgate.ports.knowledge.Embedder`: counts of words, hashed to a few dimensions by their letters."""
+    """Implements `Embedder` and `WordVectors` of `goldgate.ports.knowledge`: counts of words, hashed to a few dimensions by their letters."""
 
     def __init__(self, *, dimensions: int = 64) -> None:
         self._dimensions = dimensions
@@ -34,6 +34,9 @@ class InMemoryEmbedder:
             if norm := math.sqrt(float((vectors[row] ** 2).sum())):
                 vectors[row] /= norm
         return vectors
+
+    def word_vector(self, word: str) -> np.ndarray:
+        return self.embed([word])[0]
 
 
 class InMemoryChunkIndex:

@@ -9,9 +9,6 @@ import tantivy
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.knowledge import Chunk, Scored
 
-_TITLE_BOOST = 2.0
-"""A word in the title weighs double. Measured in include/docs/decisions/0002-retrieval.md."""
-
 _WORD = re.compile(r"[^\W_]+")
 _MOST_WORDS = 400
 """Beyond this a question is a text, and every further word only adds noise and time."""
@@ -69,6 +66,6 @@ class TantivyIndex:
         if not words:
             return []
         # Words in lower case are never operators of the query language, and nothing else of it is left.
-        query = self._index.parse_query(" ".join(words), ["title", "text"], field_boosts={"title": _TITLE_BOOST})
+        query = self._index.parse_query(" ".join(words), ["title", "text"])
         hits = self._searcher.search(query, limit=limit).hits
         return [Scored(id=self._searcher.doc(address)["id"][0], score=float(score)) for score, address in hits]

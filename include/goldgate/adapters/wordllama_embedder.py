@@ -44,6 +44,12 @@ class WordLlamaEmbedder:
                 vectors[row] = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float32).tiny)
         return vectors
 
+    def word_vector(self, word: str) -> np.ndarray:
+        """Take the mean of a word's tokens. The weights were trained by averaging: a telling token is longer."""
+        tokens = self._token_ids(word)
+        mean: np.ndarray = self._table[tokens].mean(axis=0) if len(tokens) else np.zeros_like(self._table[0])
+        return mean
+
     def _token_ids(self, text: str) -> np.ndarray:
         if not text.strip():
             return np.zeros(0, dtype=np.int64)

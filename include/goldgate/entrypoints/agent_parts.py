@@ -4,6 +4,7 @@ Adapters are imported when an agent needs them: on two cores openai takes 0.9 s,
 0.4 s to import, and an agent process should answer in under two.
 """
 
+import functools
 import logging
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
@@ -26,6 +28,9 @@ from goldgate.domain.errors import PermanentError
 from goldgate.ports.knowledge import Chunk, ChunkIndex, Embedder, Reranker
 from goldgate.ports.model import ToolDefinition
 from goldgate.ports.tools import ToolResult, ToolSession
+
+if TYPE_CHECKING:
+    from goldgate.adapters.wordllama_embedder import WordLlamaEmbedder
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +83,9 @@ def open_knowledge(
         folder = Path(tempfile.mkdtemp(prefix="goldgate-index-"))
         release = lambda: shutil.rmtree(folder, ignore_errors=True)  # noqa: E731
         lexical, vectors = _build(folder, chunks=chunks, embedder=embedder)
-    knowledge = Knowledge(spec=spec, chunks=by_id, lexical=lexical, vectors=vectors, reranker=_reranker(spec, embedder))
+    knowledge = Knowledge(
+        spec=spec, chunks=by_id, lexical=lexical, vectors=vectors, reranker=_reranker(spec, chunks=chunks)
+    )
     return OpenKnowledge(knowledge=knowledge, release=release)
 
 
@@ -101,20 +108,20 @@ def open_embedder(spec: EmbedderSpec, *, env: Mapping[str, str]) -> Embedder:
             return OpenAIEmbedder(spec, env=env)
 
 
-def _static_embedder() -> Embedder:
+@functools.cache
+def _static_embedder() -> "WordLlamaEmbedder":
     from goldgate.adapters.wordllama_embedder import WordLlamaEmbedder  # noqa: PLC0415 - import cost, see above
 
     return WordLlamaEmbedder()
 
 
-def _reranker(spec: RetrievalSpec, embedder: Embedder | None) -> Reranker | None:
+def _reranker(spec: RetrievalSpec, *, chunks: Sequence[Chunk]) -> Reranker | None:
     match spec.reranker:
         case "none":
             return None
         case "late-interaction":
-            # It embeds every sentence of every candidate: that stays in the process, whatever embeds the passages.
-            is_static = embedder is not None and spec.embedder.kind == "wordllama"
-            return LateInteractionReranker(embedder=embedder if is_static and embedder else _static_embedder())
+            # Its vectors are looked up in the process, whatever embeds the passages.
+            return LateInteractionReranker(chunks, vectors=_static_embedder())
 
 
 def _build(folder: Path, *, chunks: Sequence[Chunk], embedder: Embedder | None) -> tuple[ChunkIndex, ChunkIndex | None]:

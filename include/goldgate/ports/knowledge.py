@@ -43,6 +43,13 @@ class Embedder(Protocol):
         """Embed n texts: float32, shape (n, d), rows of unit length (a text without words: zeros)."""
 
 
+class WordVectors(Protocol):
+    """A vector for every word, whatever stands around it."""
+
+    def word_vector(self, word: str) -> "np.ndarray":
+        """Look one word up: float32, shape (d,). A longer vector says that the word matters more; zeros for none."""
+
+
 class Reranker(Protocol):
     """Orders few passages more carefully than an index can."""
 
