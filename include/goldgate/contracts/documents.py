@@ -44,7 +44,9 @@ def read_jsonl(path: FilePath, contract: type[C]) -> list[C]:
     """
     rows: list[C] = []
     problems: list[Problem] = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    text = _text(path)
+    # Not `splitlines`: it also splits at U+2028 and its like, which JSON text may hold as they are.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         where = f"{path}:{number}"
         try:
             rows.append(parse(_json(line, where=where), contract, where=where))
