@@ -4,7 +4,7 @@ import pytest
 from goldgate.adapters.openai_chat import OpenAIChatModel
 from goldgate.contracts.resources import LLMSpec, Price
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ChatMessage, ToolDefinition, ToolRequest
+from goldgate.ports.model import ChatMessage, ChatModel, ToolDefinition, ToolRequest
 
 from tests.fakes.scripted_chat_model import ScriptedChatModel, asks, says
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
@@ -33,7 +33,7 @@ SCRIPTS = {
 def model_of(request):
     endpoints: list[ScriptedEndpoint] = []
 
-    def make(script: str):
+    def make(script: str) -> ChatModel:
         reply, answer = SCRIPTS[script]
         if request.param == "scripted":
             return ScriptedChatModel(reply)

@@ -29,7 +29,8 @@ class TestCompileSchema:
             ({"count": 3, "names": ["zoe", "bob"]}, '- `names[1]`: found `"bob"`, expected pattern "^z".'),
             (
                 {"count": 3, "note": 1},
-                '- `note`: found `1`, expected one of its schemas (1 is not of type "null"; 1 is not of type "string").',
+                "- `note`: found `1`, expected one of its schemas "
+                '(1 is not of type "null"; 1 is not of type "string").',
             ),
             ({"count": 3, "x": 1}, '- the arguments: found `{"count": 3, "x": 1}`, expected no field `x`.'),
         ],

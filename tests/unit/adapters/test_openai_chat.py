@@ -142,7 +142,7 @@ class TestRetries:
         with ScriptedEndpoint(DONE) as endpoint:
             url = endpoint.url
 
-        with pytest.raises(TransientError, match="APIConnectionError.*Tried 2 times"):
+        with pytest.raises(TransientError, match=r"APIConnectionError.*Tried 2 times"):
             model(base_url=url, max_retries=1).complete(ASKED, within_s=5)
 
     def test_are_cut_off_when_the_endpoint_hangs(self):

@@ -34,7 +34,7 @@ class TestOpenAIEmbedder:
     def test_tells_a_refusal(self):
         with (
             ScriptedEndpoint(Answer(status=404, body={"error": {"message": "no such model"}})) as endpoint,
-            pytest.raises(PermanentError, match="Embedding model `m-1` at .*no such model"),
+            pytest.raises(PermanentError, match=r"Embedding model `m-1` at .*no such model"),
         ):
             embedder(endpoint).embed(["a"])
 

@@ -108,7 +108,7 @@ class TestFreezeAgent:
             frozen(tmp_path, "tools: [{mcpServer: calc, allow: [add]}]\n", **{"server.py": writing})
 
     def test_leaves_nothing_behind_when_it_fails(self, tmp_path):
-        with pytest.raises(ContractError, match="expected unique|ids that differ"):
+        with pytest.raises(ContractError, match="ids that differ"):
             frozen(tmp_path, HYBRID.replace('["corpus/*.md"]', '["corpus/*.md", "corpus/g*"]'))
 
         assert list((tmp_path / "bundles").iterdir()) == []
