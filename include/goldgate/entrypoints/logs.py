@@ -26,9 +26,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(value, default=str, ensure_ascii=False)
 
 
+_TALKATIVE: Final = {
+    "httpx": logging.WARNING,  # one line for each request to an arm
+    "uvicorn.error": logging.WARNING,  # its name notwithstanding, it tells its start and end
+    "urllib3": logging.ERROR,  # one line for each retry, three a second while the registry is down
+}
+
+
 def log_as_json(*, level: int = logging.INFO) -> None:
-    """Send every log of this process to standard error as JSON lines. httpx tells each request: only its warnings."""
+    """Send every log of this process to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name, least in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(least)

@@ -88,12 +88,7 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
     )
     request_log = JsonlRequestLog(requests)
     ending = threading.Event()
-    pruning = threading.Thread(
-        target=_prune_daily,
-        kwargs={"ending": ending, "prune_now": lambda: prune(requests, older_than=options.retention, now=clock.now())},
-        name="prune",
-        daemon=True,
-    )
+    pruning = partial(prune, requests, older_than=options.retention)
     parts = RouterParts(
         traffic=watch,
         client=HttpArmClient(max_connections=options.limits.max_in_flight),
@@ -105,7 +100,9 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
         limits=options.limits,
     )
     watch.start()
-    pruning.start()
+    threading.Thread(
+        target=_prune_daily, kwargs={"ending": ending, "prune_now": lambda: pruning(now=clock.now())}, daemon=True
+    ).start()
     try:
         config = uvicorn.Config(
             create_router(parts), log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S

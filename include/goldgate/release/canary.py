@@ -82,22 +82,8 @@ def start_canary(
     if progress is None:
         champion = registry.traffic(order.agent).champion
         if champion is None:
-            return _end(
-                _skipped(f"agent `{order.agent}` has no champion to compare with"),
-                order=order,
-                version=version,
-                store=store,
-                ledger=ledger,
-            )
-        if champion == version:
-            raise PermanentError(
-                f"Version `{version}` of `{order.agent}` is champion already, so release `{release_id}` has no canary. "
-                "Start a new release."
-            )
-        now = clock.now()
-        progress = CanaryProgress(
-            version=version, champion=champion, plan=plan, started_at=now, ratio=plan.ratios[0], since=now
-        )
+            return _end(_skipped(order.agent), order=order, version=version, store=store, ledger=ledger)
+        progress = _begun(order, version=version, champion=champion, plan=plan, now=clock.now())
         keep_progress(store, release_id, progress)
     evidence: dict[str, JsonValue] = {"version": version, "champion": progress.champion, "ratio": plan.ratios[0]}
     note_once(ledger, order, step=_STEP, outcome="started", evidence=evidence)
@@ -314,8 +300,20 @@ def _renew(registry: Registry, agent: str, progress: CanaryProgress, *, now: dat
     registry.set_canary(agent, traffic)
 
 
-def _skipped(reason: str) -> CanaryRecord:
+def _skipped(agent: str) -> CanaryRecord:
+    reason = f"agent `{agent}` has no champion to compare with"
     return CanaryRecord(outcome="skipped", reason=reason, canary={}, champion={})
+
+
+def _begun(order: ReleaseOrder, *, version: str, champion: str, plan: CanaryPlan, now: datetime) -> CanaryProgress:
+    if champion == version:
+        raise PermanentError(
+            f"Version `{version}` of `{order.agent}` is champion already, so release `{order.release_id}` has no "
+            "canary. Start a new release."
+        )
+    return CanaryProgress(
+        version=version, champion=champion, plan=plan, started_at=now, ratio=plan.ratios[0], since=now
+    )
 
 
 Ended = Literal["passed", "aborted", "undecided"]

@@ -6,6 +6,7 @@ none (`error`) counts as a failure too. A champion that fails has nobody behind 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
@@ -72,21 +73,9 @@ class Dispatcher:
         Raises:
             UnavailableError: The champion has no arm that answers.
         """
-        canary = route.canary_at(self._clock.now())
-        if canary is not None and route.canary_address is not None:
-            salt = salt_of(route.agent, canary.version)
-            if choose_arm(caller_hash, ratio=canary.ratio, salt=salt) == "canary":
-                asked = _asked(
-                    route,
-                    table=table,
-                    caller_hash=caller_hash,
-                    arm="canary",
-                    version=canary.version,
-                    address=route.canary_address,
-                )
-                answer = await self._try_canary(request, asked)
-                if answer is not None:
-                    return answer
+        canary = _canary_for(route, table=table, caller_hash=caller_hash, now=self._clock.now())
+        if canary is not None and (answer := await self._try_canary(request, canary)) is not None:
+            return answer
         if route.serving is None:
             raise UnavailableError(f"Agent `{route.agent}` has no champion that is ready to answer. Try again shortly.")
         asked = _asked(
@@ -189,6 +178,23 @@ class Dispatcher:
             safety_flags=[],
             error=f"arm: {error.failure}",
         )
+
+
+def _canary_for(route: Route, *, table: Table, caller_hash: str, now: datetime) -> _Asked | None:
+    """Pick the canary, if this caller is one of its share."""
+    canary = route.canary_at(now)
+    if canary is None or route.canary_address is None:
+        return None
+    if choose_arm(caller_hash, ratio=canary.ratio, salt=salt_of(route.agent, canary.version)) == "champion":
+        return None
+    return _asked(
+        route,
+        table=table,
+        caller_hash=caller_hash,
+        arm="canary",
+        version=canary.version,
+        address=route.canary_address,
+    )
 
 
 def _asked(route: Route, *, table: Table, caller_hash: str, arm: Arm, version: str, address: str) -> _Asked:

@@ -6,7 +6,7 @@ Requests only ever read the finished table.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -143,11 +143,12 @@ class TrafficWatch:
         """Look at the arms, decide what is served from now on, and act on it."""
         seen = self._seen
         wanted = wanted_arms(self._table, seen.traffic)
-        addresses = {name: address for name in sorted(wanted) if (address := self._arms.address(*name)) is not None}
+        addresses, problem = self._addresses(wanted)
+        running: frozenset[ArmName] = frozenset()
         try:
-            running, problem = frozenset(self._arms.running()), None
+            running = frozenset(self._arms.running())
         except (TransientError, PermanentError) as error:
-            running, problem = frozenset(), str(error)
+            problem = str(error)
         look = Look(
             traffic=seen.traffic,
             is_complete=seen.is_complete,
@@ -159,7 +160,21 @@ class TrafficWatch:
         self._tell_changes(table)
         self._table, self._ready = table, frozenset(addresses)
         self._save()
-        self._tell_arms_problem(problem or self._act(actions))
+        self._tell_arms_problem(self._act(actions) or problem)
+
+    def _addresses(self, wanted: Iterable[ArmName]) -> tuple[dict[ArmName, str], str | None]:
+        """Ask for each arm by itself: one that cannot be asked takes no other with it."""
+        addresses: dict[ArmName, str] = {}
+        problem: str | None = None
+        for name in sorted(wanted):
+            try:
+                address = self._arms.address(*name)
+            except (TransientError, PermanentError) as error:
+                problem = str(error)
+                continue
+            if address is not None:
+                addresses[name] = address
+        return addresses, problem
 
     def _act(self, actions: list[Action]) -> str | None:
         problem: str | None = None

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from goldgate.domain.errors import TransientError
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.registry import CanaryTraffic, Traffic
 from goldgate.serving.saved_table import read_table
 from goldgate.serving.watch import TrafficWatch
@@ -162,6 +162,22 @@ class TestTrafficWatch:
 
         assert serving(watch) == "1"
         assert watch.health.arms_problem == "No supervisor answers."
+
+    def test_follows_all_other_arms_when_one_cannot_be_asked(self, registry, clock, tmp_path):
+        class OneDamaged(InMemoryArms):
+            def address(self, agent: str, version: str) -> str | None:
+                if agent == "damaged":
+                    raise PermanentError("The address file is not one.")
+                return super().address(agent, version)
+
+        registry.add("damaged", "1", champion=True)
+        arms = OneDamaged(starts_ready=True)
+        watch = TrafficWatch(registry=registry, arms=arms, clock=clock, saved=tmp_path / "traffic.json")
+
+        follow(watch)
+
+        assert serving(watch) == "1"
+        assert watch.health.arms_problem == "The address file is not one."
 
     def test_stops_what_nothing_needs_after_the_grace(self, watch, arms, clock):
         arms.ensure("helper", "2")
