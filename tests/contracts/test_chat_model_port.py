@@ -1,11 +1,11 @@
 """Every chat model keeps the promises of `goldgate.ports.model.ChatModel`."""
 
 import pytest
+
 from goldgate.adapters.openai_chat import OpenAIChatModel
 from goldgate.contracts.resources import LLMSpec, Price
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.model import ChatMessage, ChatModel, ToolDefinition, ToolRequest
-
 from tests.fakes.scripted_chat_model import ScriptedChatModel, asks, says
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
 

@@ -1,10 +1,10 @@
 """Every way of ranking passages keeps the promises of `goldgate.ports.knowledge.ChunkIndex`."""
 
 import pytest
+
 from goldgate.adapters.faiss_index import FaissIndex
 from goldgate.adapters.tantivy_index import TantivyIndex
 from goldgate.ports.knowledge import Chunk
-
 from tests.fakes.in_memory_knowledge import InMemoryChunkIndex, InMemoryEmbedder
 
 CHUNKS = [

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 from goldgate.adapters.openai_embedder import OpenAIEmbedder
 from goldgate.adapters.wordllama_embedder import WordLlamaEmbedder
 from goldgate.contracts.resources import EmbedderSpec
-
 from tests.fakes.in_memory_knowledge import InMemoryEmbedder
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint
 

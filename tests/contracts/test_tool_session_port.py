@@ -4,12 +4,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from goldgate.adapters.mcp_tools import McpToolSession
 from goldgate.contracts.documents import yaml_documents
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import TransientError
 from goldgate.ports.model import ToolDefinition
-
 from tests.fakes.agent_folders import SERVER, SERVER_PROGRAM
 from tests.fakes.in_memory_tool_session import InMemoryToolSession
 

@@ -10,7 +10,6 @@ from goldgate.agent.knowledge import Knowledge
 from goldgate.agent.tools import Toolbox, pin
 from goldgate.ports.knowledge import Chunk, ChunkIndex
 from goldgate.ports.model import ToolDefinition, ToolRequest
-
 from tests.fakes.agent_folders import LLM, SERVER, agent, write_folder
 from tests.fakes.in_memory_knowledge import InMemoryChunkIndex, ScriptedChunkIndex
 from tests.fakes.in_memory_tool_session import InMemoryToolSession

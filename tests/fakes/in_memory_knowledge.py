@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+
 from goldgate.ports.knowledge import Chunk, Scored
 
 _WORD = re.compile(r"[^\W_]+")
@@ -15,7 +16,7 @@ def words(text: str) -> list[str]:
 
 
 class InMemoryEmbedder:
-    """Implements `Embedder` and `WordVectors` of `goldgate.ports.knowledge`: counts of words, hashed to a few dimensions by their letters."""
+    """Implements `Embedder` and `WordVectors` of `goldgate.ports.knowledge`: counts of words, hashed to dimensions."""
 
     def __init__(self, *, dimensions: int = 64) -> None:
         self._dimensions = dimensions

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from pydantic import JsonValue
+
 from goldgate.domain.errors import TransientError
 from goldgate.ports.model import ToolDefinition
 from goldgate.ports.tools import ToolResult
-from pydantic import JsonValue
 
 
 class InMemoryToolSession:

@@ -1,4 +1,5 @@
 import pytest
+
 from goldgate.adapters.json_schema import compile_schema
 from goldgate.domain.errors import PermanentError
 
@@ -29,8 +30,10 @@ class TestCompileSchema:
             ({"count": 3, "names": ["zoe", "bob"]}, '- `names[1]`: found `"bob"`, expected pattern "^z".'),
             (
                 {"count": 3, "note": 1},
-                "- `note`: found `1`, expected one of its schemas "
-                '(1 is not of type "null"; 1 is not of type "string").',
+                (
+                    "- `note`: found `1`, expected one of its schemas "
+                    '(1 is not of type "null"; 1 is not of type "string").'
+                ),
             ),
             ({"count": 3, "x": 1}, '- the arguments: found `{"count": 3, "x": 1}`, expected no field `x`.'),
         ],

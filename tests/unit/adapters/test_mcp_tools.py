@@ -2,10 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+
 from goldgate.adapters.mcp_tools import McpToolSession
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import TransientError
-
 from tests.fakes.agent_folders import SERVER_PROGRAM
 
 

@@ -2,13 +2,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from goldgate.adapters.openai_chat import OpenAIChatModel, cost_usd
 from goldgate.contracts.resources import FromEnv, LLMSpec, Price, SamplingParameters
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.model import ChatMessage, ToolDefinition, ToolRequest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
 
 PRICE = Price(input_usd_per_million_tokens=4, cached_input_usd_per_million_tokens=1, output_usd_per_million_tokens=10)

@@ -1,8 +1,8 @@
 import pytest
+
 from goldgate.adapters.openai_embedder import OpenAIEmbedder
 from goldgate.contracts.resources import EmbedderSpec, FromEnv
 from goldgate.domain.errors import PermanentError
-
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint
 
 

@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+
 from goldgate.agent.bundle import BundleError, copy_folder, read_manifest, seal, verify_bundle
 from goldgate.domain.errors import PermanentError
-
 from tests.fakes.agent_folders import write_folder
 
 

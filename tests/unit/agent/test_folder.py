@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+
 from goldgate.agent.folder import read_agent
 from goldgate.contracts.base import ContractError
-
 from tests.fakes.agent_folders import LLM, SERVER, agent, write_folder
 
 

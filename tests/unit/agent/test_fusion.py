@@ -1,7 +1,8 @@
 import pytest
-from goldgate.agent.fusion import DuplicateChunkError, fuse_rankings
 from hypothesis import given
 from hypothesis import strategies as st
+
+from goldgate.agent.fusion import DuplicateChunkError, fuse_rankings
 
 rankings = st.lists(st.lists(st.sampled_from("abcdefgh"), unique=True), max_size=4)
 

@@ -1,7 +1,8 @@
 import pytest
-from goldgate.agent.injection import holds_injection, readable, without_instructions
 from hypothesis import given
 from hypothesis import strategies as st
+
+from goldgate.agent.injection import holds_injection, readable, without_instructions
 
 
 class TestReadable:

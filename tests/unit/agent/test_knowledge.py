@@ -1,13 +1,13 @@
 from collections.abc import Sequence
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from goldgate.agent.knowledge import Knowledge
 from goldgate.agent.prompts import passage_block
 from goldgate.agent.tokens import CUT_MARK, count_tokens
 from goldgate.contracts.resources import RetrievalSpec
 from goldgate.ports.knowledge import Chunk, Scored
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.fakes.in_memory_knowledge import ScriptedChunkIndex
 
 

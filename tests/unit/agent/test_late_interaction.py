@@ -1,8 +1,8 @@
-from goldgate.agent.late_interaction import LateInteractionReranker, sentences
-from goldgate.ports.knowledge import Chunk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from goldgate.agent.late_interaction import LateInteractionReranker, sentences
+from goldgate.ports.knowledge import Chunk
 from tests.fakes.in_memory_knowledge import InMemoryEmbedder
 
 

@@ -1,9 +1,10 @@
 import itertools
 
 import pytest
-from goldgate.agent.personal_data import asks_for_personal_data, find_personal_data, redact
 from hypothesis import given
 from hypothesis import strategies as st
+
+from goldgate.agent.personal_data import asks_for_personal_data, find_personal_data, redact
 
 
 def kinds(text: str) -> list[str]:

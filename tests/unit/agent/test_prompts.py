@@ -1,5 +1,8 @@
 import re
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from goldgate.agent.prompts import (
     Prompts,
     passage_block,
@@ -10,8 +13,6 @@ from goldgate.agent.prompts import (
     user_problems,
 )
 from goldgate.ports.knowledge import Chunk
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def chunk(text: str, *, chunk_id: str = "a-1", title: str = "A") -> Chunk:

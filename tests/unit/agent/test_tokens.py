@@ -1,6 +1,7 @@
-from goldgate.agent.tokens import CUT_MARK, count_tokens, cut_to_tokens
 from hypothesis import given
 from hypothesis import strategies as st
+
+from goldgate.agent.tokens import CUT_MARK, count_tokens, cut_to_tokens
 
 
 class TestCountTokens:

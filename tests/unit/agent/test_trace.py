@@ -1,4 +1,5 @@
 import pytest
+
 from goldgate.agent.trace import Waterfall
 
 

@@ -1,4 +1,7 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from goldgate.domain.task_run import (
     AgentReady,
     AgentUnavailable,
@@ -14,8 +17,6 @@ from goldgate.domain.task_run import (
     Validated,
     advance,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 events = st.sampled_from(
     [
