@@ -2,7 +2,8 @@
 
 import click
 
-from goldgate.entrypoints.commands.agents import agent, evaluate, rollback, traffic
+from goldgate.entrypoints.commands.agents import agent, rollback, traffic
+from goldgate.entrypoints.commands.judging import ci, evaluate, judge
 from goldgate.entrypoints.commands.ledger import ledger
 from goldgate.entrypoints.commands.release import release
 from goldgate.entrypoints.commands.serve import serve
@@ -18,7 +19,7 @@ def goldgate() -> None:
     \b
     goldgate up                                  start everything on this machine
     goldgate agent validate airflow-helper       check an agent's contracts
-    goldgate evaluate airflow-helper             gold set and gates, changing nothing
+    goldgate ci airflow-helper                   check, evaluate, build, judge; changes nothing
     goldgate release run airflow-helper --reason "better prompt"
     goldgate traffic airflow-helper              who serves now
     goldgate rollback airflow-helper --reason "..."
@@ -29,7 +30,7 @@ def goldgate() -> None:
     """
 
 
-for part in (agent, demo, down, evaluate, ledger, logs, release, rollback, serve, status, task, traffic, up):
+for part in (agent, ci, demo, down, evaluate, judge, ledger, logs, release, rollback, serve, status, task, traffic, up):
     goldgate.add_command(part)
 
 

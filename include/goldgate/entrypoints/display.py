@@ -1,7 +1,7 @@
 """What the command line prints: tables for people, JSON for programs, progress on standard error."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pydantic_core import to_jsonable_python
 from rich.console import Console
@@ -38,6 +38,16 @@ class Screen:
             return
         for table in tables:
             self._out.print(table, markup=not isinstance(table, str))
+
+
+def progress_of_rows(screen: Screen) -> Callable[[int, int], None]:
+    """Tell every tenth of an evaluation, so that a long one is seen to live."""
+
+    def told(done: int, of: int) -> None:
+        if done * 10 // of != (done - 1) * 10 // of:
+            screen.progress(f"  {done} of {of} answers")
+
+    return told
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:

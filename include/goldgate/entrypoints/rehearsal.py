@@ -7,6 +7,7 @@ from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.inspection import frozen_agent
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.release.check import read_gold_set
+from goldgate.release.trial import OnRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +19,31 @@ class Rehearsal:
     build: Build | None
 
 
-def rehearse(playbook: Playbook, agent: str, *, source: str, by: str, rehearsal_id: str, with_build: bool) -> Rehearsal:
-    """Check, evaluate beside the champion, build if asked, and judge an agent as a release would.
+def rehearse(
+    playbook: Playbook, agent: str, *, source: str, by: str, rehearsal_id: str, on_row: OnRow = lambda _done, _of: None
+) -> Rehearsal:
+    """Check, evaluate beside the champion, build and judge an agent as a release would.
 
     Raises:
         PermanentError: A contract is broken, or the policy wants an image that cannot be built.
     """
+    evaluation = rehearse_evaluation(playbook, agent, source=source, by=by, rehearsal_id=rehearsal_id, on_row=on_row)
+    build = playbook.build(rehearsal_id)
+    return Rehearsal(evaluation=evaluation, judgement=playbook.judge(rehearsal_id), build=build)
+
+
+def rehearse_evaluation(
+    playbook: Playbook, agent: str, *, source: str, by: str, rehearsal_id: str, on_row: OnRow = lambda _done, _of: None
+) -> Evaluation:
+    """Check and evaluate an agent; `Playbook.judge` may follow.
+
+    Raises:
+        PermanentError: A contract is broken.
+    """
     order = _order(playbook, agent, source=source, reason="rehearsal", by=by, rehearsal_id=rehearsal_id)
     playbook.wiring.store.write(rehearsal_id, order)
     playbook.check(rehearsal_id)
-    evaluation = playbook.evaluate(rehearsal_id)
-    build = playbook.build(rehearsal_id) if with_build else None
-    return Rehearsal(evaluation=evaluation, judgement=playbook.judge(rehearsal_id), build=build)
+    return playbook.evaluate(rehearsal_id, on_row=on_row)
 
 
 def rehearse_champion(playbook: Playbook, agent: str, *, by: str, rehearsal_id: str) -> Rehearsal:

@@ -119,7 +119,7 @@ def evaluate_champion(release_id: str, agent: str) -> Told:
 
 def ci(release_id: str, agent: str, source: str) -> Told:
     """Check, evaluate, build and judge an agent, changing no version and no alias."""
-    done = rehearse(_playbook(), agent, source=source, by="airflow", rehearsal_id=release_id, with_build=True)
+    done = rehearse(_playbook(), agent, source=source, by="airflow", rehearsal_id=release_id)
     return _rehearsed(done)
 
 

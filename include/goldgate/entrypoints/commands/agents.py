@@ -1,7 +1,6 @@
-"""`goldgate agent ...`, `goldgate evaluate`, `goldgate rollback`, `goldgate traffic`: one agent at a time."""
+"""`goldgate agent ...`, `goldgate rollback`, `goldgate traffic`: one agent at a time."""
 
 import getpass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -9,10 +8,9 @@ from pydantic import JsonValue
 
 from goldgate.agent.folder import read_agent
 from goldgate.contracts.release import Promotion
-from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of
-from goldgate.entrypoints.display import Screen, figure_text, gates_table, table
+from goldgate.entrypoints.commands.common import ExitCode, command
+from goldgate.entrypoints.display import Screen
 from goldgate.entrypoints.playbook import Playbook
-from goldgate.entrypoints.rehearsal import rehearse
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
 
@@ -50,39 +48,6 @@ def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None
         "gold_rows": len(found.gold.rows),
     }
     screen.result(report, "\n".join(f"{key}: {value}" for key, value in report.items()))
-
-
-@click.command()
-@click.argument("agent_name", metavar="AGENT")
-@click.option("--source", default="", help="A folder, or git:REF. Default: the agents folder as it lies.")
-@command
-def evaluate(agent_name: str, source: str, *, screen: Screen, settings: Settings) -> ExitCode:
-    """Evaluate AGENT on its gold set beside the champion and judge it, changing nothing.
-
-    This is what CI runs on a pull request: no version is registered, no alias moves.
-    """
-    trial = rehearse(
-        Playbook(Wiring(settings)),
-        agent_name,
-        source=source,
-        by=getpass.getuser(),
-        rehearsal_id=f"rehearsal-{agent_name}-{datetime.now(UTC):%Y%m%dt%H%M%S}",
-        with_build=False,
-    )
-    figures = [
-        (metric, figure_text(metric, figure)) for metric, figure in sorted(trial.evaluation.candidate.figures.items())
-    ]
-    screen.result(
-        {
-            "verdict": trial.judgement.verdict.value,
-            "judgement": trial.judgement.model_dump(mode="json"),
-            "scorecard": trial.evaluation.candidate.model_dump(mode="json"),
-        },
-        table("Figures", ("metric", "value"), figures),
-        gates_table(trial.judgement.gates),
-        f"{trial.judgement.verdict.name}  report: {trial.judgement.report_url}",
-    )
-    return exit_code_of(trial.judgement.verdict)
 
 
 @click.command()

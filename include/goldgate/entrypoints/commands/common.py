@@ -2,7 +2,9 @@
 
 import functools
 import os
+import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
@@ -30,6 +32,11 @@ class ExitCode(IntEnum):
     """The job could not be done: a person must change something."""
     TRY_AGAIN = 75
     """The job could not be done now; the same command may succeed later (EX_TEMPFAIL of sysexits.h)."""
+
+
+def new_id(prefix: str) -> str:
+    """Name something anew: readable, in order of time, and not twice."""
+    return f"{prefix}-{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
 
 
 def exit_code_of(verdict: Verdict) -> ExitCode:

@@ -21,8 +21,8 @@ from goldgate.contracts.release import (
 )
 from goldgate.domain.digest import short
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of
-from goldgate.entrypoints.display import Screen, gates_table, table
+from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of, new_id
+from goldgate.entrypoints.display import Screen, gates_table, progress_of_rows, table
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
@@ -50,7 +50,7 @@ def run(
     """
     playbook = Playbook(Wiring(settings))
     order = ReleaseOrder(
-        release_id=release_id or f"{agent}-{datetime.now(UTC):%Y%m%dt%H%M%S}",
+        release_id=release_id or new_id(agent),
         agent=agent,
         source=source,
         reason=reason,
@@ -82,7 +82,7 @@ def _walk(playbook: Playbook, release_id: str, screen: Screen) -> str | None:
 
     candidate = playbook.check(release_id)
     told("check", f"bundle {short(candidate.bundle_digest)}, {candidate.rows} gold rows")
-    evaluation = playbook.evaluate(release_id)
+    evaluation = playbook.evaluate(release_id, on_row=progress_of_rows(screen))
     quality = evaluation.candidate.figures.get("quality")
     told("evaluate", f"quality {quality.value:.3f}" if quality else "quality unmeasured")
     image = playbook.build(release_id).image
