@@ -1,11 +1,13 @@
 """The sample agent's folder: gold set, policy, story and traffic fit each other."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from goldgate.agent.corpus import CORPUS_FILE, CorpusRow
 from goldgate.agent.folder import read_agent
 from goldgate.agent.tokens import count_tokens
 from goldgate.contracts.documents import read_jsonl, read_yaml, yaml_documents
@@ -13,6 +15,7 @@ from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.policy import ReleasePolicy
 from goldgate.contracts.resources import AgentSpec
 from goldgate.contracts.story import LiveQuestion, Story, merge_patch
+from goldgate.entrypoints.agents import freeze_agent
 from goldgate.evals.gold_checks import check_gold_set, digest_gold
 
 
@@ -103,3 +106,17 @@ class TestStory:
 
         assert len(live) >= 120
         assert not known & {row.question.lower() for row in live}
+
+
+class TestFrozenAgent:
+    def test_holds_the_corpus_and_pins_every_tool(self, agent_folder: Path, chunks: dict[str, str], tmp_path: Path):
+        """The tool server reads the corpus, so that freezing must build it first."""
+        frozen = freeze_agent(agent_folder, into=tmp_path, env=dict(os.environ))
+
+        kept = read_jsonl(frozen.path / CORPUS_FILE, CorpusRow)
+        assert {row.id: row.text for row in kept} == chunks
+        assert [tool.partition("@")[0] for tool in frozen.tools] == [
+            "environment_variable",
+            "check_setting",
+            "present_name",
+        ]
