@@ -26,22 +26,30 @@ class LoadedAgent(Protocol):
         """Answer one question."""
 
 
-class PackagedAgent(PythonModel):  # type: ignore[misc]  # MLflow has no types
-    """`predict()` of MLflow on top of `predict()` of an agent, row by row."""
+class _RowByRow:
+    """`predict()` of MLflow on top of `predict()` of an agent.
+
+    A class of its own, and `model_input` without a type: MLflow takes the type of a subclass's own `predict` for a
+    schema, warns that there is none, or loads the whole agent where it is only logged, to guess a better one.
+    """
+
+    agent: LoadedAgent
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG002
+        """Answer each row: a data frame, a list of requests, or one request, in the fields of `PredictRequest`."""
+        return [
+            self.agent.predict(parse(row, PredictRequest, where=f"row {number}")).model_dump(mode="json")
+            for number, row in enumerate(rows_of(model_input), start=1)
+        ]
+
+
+class PackagedAgent(_RowByRow, PythonModel):  # type: ignore[misc] # MLflow has no types
+    """An agent as MLflow loads it."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the agent from the bundle in the model."""
         loader = _resolve(str(context.model_config["loader"]))
-        self._agent: LoadedAgent = loader(Path(context.artifacts["bundle"]), env=os.environ)
-
-    # `model_input` has no type: MLflow takes one for a schema, warns that it is none, and then loads the whole agent
-    # where the model is logged, to guess a better one.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG002
-        """Answer each row: a data frame, a list of requests, or one request, in the fields of `PredictRequest`."""
-        return [
-            self._agent.predict(parse(row, PredictRequest, where=f"row {number}")).model_dump(mode="json")
-            for number, row in enumerate(rows_of(model_input), start=1)
-        ]
+        self.agent = loader(Path(context.artifacts["bundle"]), env=os.environ)
 
 
 def rows_of(model_input: Any) -> list[dict[str, object]]:

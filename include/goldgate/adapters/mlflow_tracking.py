@@ -6,7 +6,6 @@ Through its client alone: nothing is set for the whole process, and no run is ac
 import contextlib
 import os
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,12 +119,10 @@ class MlflowTracking:
         return PackagedModel(model_uri=f"models:/{model.model_id}", signature=predict_signature().to_dict())
 
     def _save(self, bundle: Path, *, folder: Path, model: Model) -> None:
-        with TemporaryDirectory(prefix="goldgate-bundle-") as staging, warnings.catch_warnings():
+        with TemporaryDirectory(prefix="goldgate-bundle-") as staging:
             # The artifact's folder is named by the last part of its path: always `bundle`, whatever the digest.
             # A copy: MLflow follows no link.
             staged = shutil.copytree(bundle, Path(staging) / "bundle")
-            # MLflow would like types on `predict`; `mlflow_pyfunc` says why it has none.
-            warnings.simplefilter("ignore", UserWarning)
             mlflow.pyfunc.save_model(
                 path=str(folder),
                 python_model=str(_CODE),

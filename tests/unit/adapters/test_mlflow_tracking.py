@@ -12,8 +12,7 @@ from tests.fakes.in_memory_tracking import InMemoryTracking
 
 _numbers = itertools.count(1)
 
-# MLflow warns that the packaged `predict` has no type hints; `mlflow_pyfunc` says why it has none.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*type hints to the `predict` method:UserWarning")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
