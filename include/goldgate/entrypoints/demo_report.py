@@ -10,15 +10,12 @@ from goldgate.adapters.live_traffic import TrafficCount
 from goldgate.contracts.demo import DemoRelease, DemoReport, DemoRollback, DemoTraffic
 from goldgate.contracts.release import CanaryRecord, Closing, Evaluation, Judgement
 from goldgate.entrypoints.demo_story import Chapter
+from goldgate.entrypoints.demo_telling import in_short
 from goldgate.entrypoints.display import gates_table
 from goldgate.ports.records import ReleaseStore
 
 MAX_ROLLBACK_S = 2.0
 """The router looks twice a second, and a probe takes as long as an answer."""
-
-
-_WHY = 160
-"""Characters of a reason in the table. All of it is in the JSON."""
 
 
 def release_of(
@@ -115,7 +112,7 @@ def _releases_table(report: DemoReport) -> Table:
             canary,
             one.champion or "none",
             f"{one.seconds:.0f}",
-            _in_short(one.reason),
+            in_short(one.reason),
         )
     return table
 
@@ -130,11 +127,6 @@ def _links(report: DemoReport) -> Iterator[str]:
         yield f"    report       {one.report_url or 'none'}"
     if report.rollback:
         yield f"  rollback\n    Airflow run  {report.rollback.airflow_url}"
-
-
-def _in_short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _WHY else f"{line[: _WHY - 1]}…"
 
 
 def _lines(report: DemoReport) -> list[str]:

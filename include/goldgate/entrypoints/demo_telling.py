@@ -1,9 +1,12 @@
 """One line of progress for a task that changed its state."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 Result = Mapping[str, Any]
+
+_LENGTH: Final = 170
+"""Characters of a line. The whole text is in the records."""
 
 
 def telling(task: str, state: str | None, result: object, *, seconds: float | None) -> str:
@@ -18,7 +21,7 @@ def telling(task: str, state: str | None, result: object, *, seconds: float | No
     match state:
         case "success" | "failed":
             told = _TELLERS.get(task, _nothing)(result) if isinstance(result, Mapping) else ""
-            return f"{task:<9} {seconds or 0:6.1f} s  {told or state}"
+            return f"{task:<9} {seconds or 0:6.1f} s  {in_short(told or state)}"
         case "skipped":
             return f"{task:<9}           skipped"
         case "up_for_retry":
@@ -27,6 +30,12 @@ def telling(task: str, state: str | None, result: object, *, seconds: float | No
             return f"{task:<9}           waiting for live traffic, without a worker"
         case _:
             return ""
+
+
+def in_short(text: str) -> str:
+    """Bring a text onto one line, and cut it where nobody reads on."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LENGTH else f"{line[: _LENGTH - 1]}…"
 
 
 def _nothing(_: Result) -> str:
