@@ -50,6 +50,8 @@ class Evaluation(Contract):
     candidate: Scorecard
     champion: Scorecard | None
     champion_version: str | None
+    results_digests: dict[str, str] = Field(default_factory=dict)
+    """Digest of each results table, `candidate` and `champion`: what is judged later is what was measured."""
 
 
 class ImageBuilt(Contract):

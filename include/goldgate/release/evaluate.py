@@ -11,11 +11,12 @@ from pydantic import JsonValue
 
 from goldgate.contracts.evaluation import JUDGE_VERSION, Figure, Scorecard
 from goldgate.contracts.release import Evaluation
+from goldgate.domain.digest import digest_bytes
 from goldgate.ports.delivery import Clock
 from goldgate.ports.records import Ledger, ReleaseStore
 from goldgate.ports.tracking import Tracking
 from goldgate.release.records import failure_noted, note_once
-from goldgate.release.trial import CANDIDATE, CHAMPION, EvaluationKit, OnRow, Trial, measure_trial
+from goldgate.release.trial import CANDIDATE, CHAMPION, EvaluationKit, OnRow, Trial, measure_trial, results_path
 
 FOLDER = "evaluation"
 """Of a release's folder: results tables and Scorecards."""
@@ -95,6 +96,7 @@ def _evaluate(
         candidate=cards[CANDIDATE],
         champion=cards.get(CHAMPION),
         champion_version=trial.champion.version if trial.champion else None,
+        results_digests={who: digest_bytes(results_path(folder, who).read_bytes()) for who in cards},
     )
 
 
@@ -104,6 +106,7 @@ def _evidence(trial: Trial, evaluation: Evaluation) -> dict[str, JsonValue]:
         "bundle_digest": trial.candidate.bundle_digest,
         "gold_digest": trial.candidate.gold_digest,
         "champion_version": evaluation.champion_version,
+        "results_digests": dict(evaluation.results_digests),
         "figures": {name: figure.value for name, figure in evaluation.candidate.figures.items()},
     }
 

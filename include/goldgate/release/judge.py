@@ -139,9 +139,10 @@ def _judge(
 ) -> Judgement:
     evaluation = needed(store, release_id, Evaluation)
     folder = store.folder(release_id) / FOLDER
-    tables = {CANDIDATE: read_results(results_path(folder, CANDIDATE))}
-    if evaluation.champion is not None:
-        tables[CHAMPION] = read_results(results_path(folder, CHAMPION))
+    tables = {
+        who: read_results(results_path(folder, who), digest=evaluation.results_digests.get(who))
+        for who in (CANDIDATE, *((CHAMPION,) if evaluation.champion else ()))
+    }
     validations = _validate(tables, evaluation, validator=validator, folder=store.folder(release_id) / "validation")
     judged = judge_release(
         release_id,

@@ -65,8 +65,8 @@ class MakeScorecard(Protocol):
 class ReadResults(Protocol):
     """Reads a results table whole: `goldgate.evals.results.read_results`."""
 
-    def __call__(self, path: Path) -> list[ResultRow]:
-        """Return the table, or refuse it."""
+    def __call__(self, path: Path, *, digest: str | None = None) -> list[ResultRow]:
+        """Return the table, or refuse it: one that was cut off or altered, or is not the one with that digest."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from goldgate.contracts.evaluation import Scorecard
 from goldgate.contracts.policy import Budgets, EvaluationPlan, GoldSetPin
 from goldgate.contracts.prediction import Usage
 from goldgate.contracts.release import Evaluation
+from goldgate.domain.digest import digest_bytes
 from goldgate.domain.errors import TransientError
 from goldgate.evals.results import ResultsTableError, read_results, write_results
 from goldgate.evals.run import BudgetExceededError, run_gold_set
@@ -125,6 +126,9 @@ class TestEvaluateCandidate:
         evaluation = bench.evaluate()
 
         assert bench.store.read("rel-1", Evaluation) == evaluation
+        assert evaluation.results_digests == {
+            who: digest_bytes(results_path(bench.folder, who).read_bytes()) for who in ("candidate", "champion")
+        }
         assert bench.ledger.story() == [("evaluate", "evaluated")]
         assert bench.ledger.entries()[0].evidence["champion_version"] == "7"
 

@@ -177,11 +177,10 @@ class Bench:
         self.tracking.log_evaluation(experiment="a", name="rel-1", tags={}, params={}, metrics={}, artifacts=[])
         self.store.write("rel-1", order())
         self.store.write("rel-1", candidate(rows=170))
-        self.store.write("rel-1", evaluation(ours, theirs))
         self.folder = self.store.folder("rel-1") / "evaluation"
-        write_results(ours, results_path(self.folder, "candidate"))
-        if theirs is not None:
-            write_results(theirs, results_path(self.folder, "champion"))
+        tables = {"candidate": ours} | ({"champion": theirs} if theirs is not None else {})
+        digests = {who: write_results(rows, results_path(self.folder, who)) for who, rows in tables.items()}
+        self.store.write("rel-1", evaluation(ours, theirs, results_digests=digests))
 
     def judge(self) -> Judgement:
         return judge_step(
@@ -246,6 +245,13 @@ class TestJudgeStep:
 
         assert bench.store.read("rel-1", Judgement) is None
         assert bench.ledger.story() == [("judge", "failed")]
+
+    def test_refuses_a_table_that_was_sealed_anew_after_the_evaluation(self, tmp_path):
+        bench = Bench(tmp_path, WORSE)
+        write_results(GOOD, results_path(bench.folder, "candidate"))
+
+        with pytest.raises(ResultsTableError, match="cut off or altered"):
+            bench.judge()
 
     def test_refuses_a_release_that_was_not_evaluated(self):
         store = InMemoryReleaseStore()
