@@ -121,8 +121,7 @@ def _built(folder: Path, builder: str, *, env: Mapping[str, str]) -> Iterator[tu
     where = folder / builder
     command = [sys.executable, "-B", str(Path(builder))]
     try:
-        # The builder is a reviewed part of the agent's folder, like its prompts; it runs with a reduced environment.
-        run = subprocess.run(  # noqa: S603
+        run = subprocess.run(  # noqa: S603 - a reviewed program of the agent, in a reduced environment
             command, cwd=folder, env=dict(env), capture_output=True, timeout=_BUILDER_LIMIT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
