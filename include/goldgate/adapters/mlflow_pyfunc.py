@@ -35,7 +35,7 @@ class _RowByRow:
 
     agent: LoadedAgent
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201, ARG002
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG002
         """Answer each row: a data frame, a list of requests, or one request, in the fields of `PredictRequest`."""
         return [
             self.agent.predict(parse(row, PredictRequest, where=f"row {number}")).model_dump(mode="json")

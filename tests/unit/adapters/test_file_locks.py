@@ -45,7 +45,7 @@ class TestFileLocks:
             now_s[0] += seconds
 
         locks = FileLocks(tmp_path, monotonic_s=lambda: now_s[0], sleep_s=sleep)
-        with FileLocks(tmp_path).hold("alias-a", within_s=0), pytest.raises(TransientError, match="within 0.5 s"):
+        with FileLocks(tmp_path).hold("alias-a", within_s=0), pytest.raises(TransientError, match=r"within 0\.5 s"):
             locks.hold("alias-a", within_s=0.5).__enter__()
 
         assert sum(waits) == pytest.approx(0.5, abs=0.03)

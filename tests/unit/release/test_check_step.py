@@ -91,13 +91,13 @@ class TestCheckCandidate:
         bench = Bench(tmp_path, gold_text())
         (tmp_path / "gold.jsonl").write_text(gold_text(4))
 
-        with pytest.raises(GoldSetDriftError, match="release.yaml pins") as caught:
+        with pytest.raises(GoldSetDriftError, match=r"release\.yaml pins") as caught:
             bench.check()
 
         assert caught.value.pinned == bench.pinned != caught.value.found
 
     def test_stops_at_too_few_rows(self, tmp_path: Path):
-        with pytest.raises(GoldSetTooSmallError, match="has 3 rows, but release.yaml needs 4"):
+        with pytest.raises(GoldSetTooSmallError, match=r"has 3 rows, but release\.yaml needs 4"):
             Bench(tmp_path, gold_text()).check(min_rows=4)
 
     def test_stops_at_an_id_used_twice(self, tmp_path: Path):

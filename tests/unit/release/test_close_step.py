@@ -199,11 +199,9 @@ class TestCloseRelease:
     def test_finishes_a_promotion_that_was_killed_after_the_move(self):
         desk = ReleaseDesk()
         version = desk.ready()
-        countdown = Countdown(None)
-        promote_calls = _position_after_move(countdown)
+        registry = FailingPort(desk.registry, Countdown(_position_after_move()))
         with pytest.raises(KilledError):
-            counted = Countdown(promote_calls)
-            promote_it(desk, registry=FailingPort(desk.registry, counted))
+            promote_it(desk, registry=registry)
         assert desk.registry.traffic("a").champion == version
         assert desk.store.read("r1", Promotion) is None
 
@@ -213,9 +211,9 @@ class TestCloseRelease:
         assert desk.ledger.story() == [("promote", "intent"), ("promote", "promoted"), ("close", "promoted")]
 
 
-def _position_after_move(countdown: Countdown) -> int:
+def _position_after_move() -> int:
     """The last call that a promotion makes to the registry is the move."""
-    desk = ReleaseDesk()
+    desk, countdown = ReleaseDesk(), Countdown(None)
     desk.ready()
     promote_it(desk, registry=FailingPort(desk.registry, countdown))
     return countdown.position - 1

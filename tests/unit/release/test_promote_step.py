@@ -149,7 +149,7 @@ class _StoreKilledAtWrite:
         self._store = store
         self.read = store.read
 
-    def write(self, release_id: str, record: object) -> None:
+    def write(self, release_id: str, record: object) -> None:  # noqa: ARG002 - the port's signature
         raise KilledError
 
 
