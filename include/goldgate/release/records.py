@@ -65,9 +65,16 @@ def failure_noted(ledger: Ledger, order: ReleaseOrder, *, step: str) -> Iterator
         yield
     except PermanentError as error:
         reason = str(error)[:_LONGEST_REASON]
-        note_once(
-            ledger, order, step=step, outcome="failed", evidence={"error": type(error).__name__, "reason": reason}
-        )
+        kept = find_entry(ledger, order, step=step, outcome="failed")
+        if kept is None or reason_of(kept) != reason:
+            ledger.append(
+                agent=order.agent,
+                release_id=order.release_id,
+                step=step,
+                outcome="failed",
+                by=order.by,
+                evidence={"error": type(error).__name__, "reason": reason},
+            )
         raise
 
 
