@@ -108,8 +108,6 @@ class Playbook:
     def evaluate(self, release_id: str, *, on_row: OnRow = lambda _done, _of: None) -> Evaluation:
         """Run the gold set on the candidate, and on the champion beside it."""
         candidate = needed(self.wiring.store, release_id, Candidate)
-        if (recorded := self.wiring.store.read(release_id, Evaluation)) is not None:
-            return recorded
         with failure_noted(self.wiring.ledger, candidate.order, step="evaluate"), self._champion(candidate) as champion:
             return self.evaluate_bundle(candidate, self._candidate_bundle(candidate), champion, on_row=on_row)
 
