@@ -1,0 +1,129 @@
+"""The whole stack on this machine, with the real Airflow: up, asked, broken, down."""
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from goldgate.adapters.airflow_rest import AirflowRest
+from goldgate.adapters.local_processes import processes_with
+from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints import local
+from goldgate.entrypoints.local_airflow import password_of
+from goldgate.entrypoints.local_programs import MARKER
+from goldgate.entrypoints.settings import Settings
+
+pytestmark = pytest.mark.slow
+
+WITHIN_S = 120.0
+
+
+def free_addresses():
+    listeners = {
+        "GOLDGATE_AIRFLOW_URL": socket.create_server(("127.0.0.1", 0)),
+        "GOLDGATE_MLFLOW_URL": socket.create_server(("127.0.0.1", 0)),
+        "GOLDGATE_MODEL_URL": socket.create_server(("127.0.0.1", 0)),
+        "GOLDGATE_ROUTER_URL": socket.create_server(("127.0.0.1", 0)),
+    }
+    ports = {name: one.getsockname()[1] for name, one in listeners.items()}
+    for one in listeners.values():
+        one.close()
+    suffix = {"GOLDGATE_MODEL_URL": "/v1"}
+    return {name: f"http://127.0.0.1:{port}{suffix.get(name, '')}" for name, port in ports.items()}
+
+
+def awaited(found, *, what):
+    """Return the first true answer."""
+    give_up_at = time.monotonic() + WITHIN_S
+    while not (answer := found()):
+        assert time.monotonic() < give_up_at, what
+        time.sleep(0.2)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    home = tmp_path_factory.mktemp("stack") / "home"
+    made = Settings.from_env({"GOLDGATE_HOME": str(home), **free_addresses()})
+    local.up(made, env=os.environ, say=print)
+    try:
+        yield made
+    finally:
+        local.down(made, say=print)
+    assert processes_with(MARKER, str(home)) == []
+    assert not local.status(made).up
+
+
+@pytest.fixture(scope="module")
+def airflow(settings):
+    rest = AirflowRest(settings.airflow_url, user="admin", password=password_of(settings, "admin"))
+    awaited(lambda: rest.knows("agent_rollback"), what="Airflow never read the DAGs")
+    yield rest
+    rest.close()
+
+
+class TestLocalStack:
+    def test_is_ready_when_up_returns(self, settings):
+        found = local.status(settings)
+
+        assert found.ready, found
+        assert {one.name for one in found.programs} >= {"mlflow", "router", "standin", "api-server", "scheduler"}
+
+    def test_is_up_already_when_it_is_asked_again(self, settings):
+        said = []
+
+        local.up(settings, env=os.environ, say=said.append)
+
+        assert said[0] == "The stack is up already."
+
+    def test_listens_on_this_machine_only(self, settings):
+        addresses = {
+            connection.laddr.ip
+            for pid in processes_with(MARKER, str(settings.home))
+            for connection in psutil.Process(pid).net_connections(kind="tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+
+        assert addresses <= {"127.0.0.1", "::1"}
+
+    def test_writes_no_password_and_no_key_into_a_log(self, settings):
+        secrets = [password_of(settings, user) for user in ("admin", "viewer")]
+        logs = [path for path in Path(settings.home).rglob("*.log") if path.is_file()]
+
+        assert logs
+        for log in logs:
+            text = log.read_text(encoding="utf-8", errors="replace")
+            assert not [secret for secret in secrets if secret in text], log
+
+    def test_turns_a_run_red_without_a_retry_when_trying_again_cannot_help(self, airflow):
+        """A rollback of an agent that has no champion."""
+        conf = {"agent": "nobody", "version": None, "reason": "a test"}
+        airflow.trigger("agent_rollback", run_id="red", conf=conf)
+
+        state = awaited(
+            lambda: {"success", "failed"} & {airflow.run_state("agent_rollback", "red")}, what="the run never ended"
+        )
+
+        assert state == {"failed"}
+        (task,) = airflow.tasks("agent_rollback", "red")
+        assert task.state == "failed"
+        assert (task.ended_at - task.started_at).total_seconds() < WITHIN_S
+
+    def test_refuses_a_run_without_a_reason(self, airflow):
+        with pytest.raises(PermanentError, match="reason"):
+            airflow.trigger("agent_rollback", run_id="no-reason", conf={"agent": "nobody"})
+
+    def test_starts_a_killed_router_again(self, settings):
+        def router():
+            return next(one for one in local.status(settings).programs if one.name == "router")
+
+        killed = router().pid
+        os.kill(killed, signal.SIGKILL)
+
+        again = awaited(lambda: (now := router()).state == "ready" and now.pid != killed and now, what="no router")
+
+        assert again.pid != killed
