@@ -16,63 +16,22 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import Field
-
 from goldgate.agent.folder import AGENT_FILE
-from goldgate.contracts.base import Contract
+from goldgate.contracts.bundle import INDEX, MANIFEST, BundleError, BundleManifest, check_bundle, digest_files
 from goldgate.contracts.documents import read_json
-from goldgate.domain.digest import Digest, canonical_json, digest_bytes, digest_tree, short
-from goldgate.domain.errors import PermanentError
-
-MANIFEST = "bundle.json"
-INDEX = "index"
+from goldgate.domain.digest import Digest, canonical_json, digest_tree
 
 _LEFT_OUT = ("gold*", "story*", "release.yaml", "tasks", INDEX, MANIFEST)
 """Top-level names of a folder that do not serve: what judges the agent, what is asked of it, and what is derived."""
 
 
-class BundleManifest(Contract):
-    """What a bundle holds."""
-
-    agent: str
-    files: dict[str, str]
-    """Relative POSIX path to the digest of that file."""
-    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Digest of `files`."""
-
-
-class BundleError(PermanentError):
-    """A bundle is not what its manifest says, or a folder cannot become one."""
-
-
 def verify_bundle(path: Path) -> Digest:
-    """Check every file of a bundle against its manifest, and the manifest against its digest.
-
-    Returns:
-        The bundle's digest.
+    """Check every file of a bundle against its manifest, and the manifest against its digest; return that.
 
     Raises:
         PermanentError: A file differs, is missing or is extra (it is named), or the manifest itself does not hold.
     """
-    manifest = read_manifest(path)
-    digest = digest_tree({name: Digest(found) for name, found in manifest.files.items()})
-    if digest != manifest.digest:
-        raise BundleError(
-            f"The files listed in `{path / MANIFEST}` have digest {short(digest)}, but it says "
-            f"{short(manifest.digest)}. Freeze the agent again."
-        )
-    present = {name: file for name, file in _all_files(path) if _counts(name)}
-    for name in sorted(present.keys() | manifest.files.keys()):
-        if (expected := manifest.files.get(name)) is None:
-            raise BundleError(f"Found `{name}` in bundle `{path}`, which its manifest does not list. Freeze it again.")
-        if (file := present.get(name)) is None:
-            raise BundleError(f"Found no `{name}` in bundle `{path}`; its manifest lists it. Freeze it again.")
-        if (found := digest_bytes(file.read_bytes())) != expected:
-            raise BundleError(
-                f"`{name}` in bundle `{path}` has digest {short(found)}, but its manifest says {short(expected)}. "
-                "Restore the file, or freeze the agent again."
-            )
-    return digest
+    return Digest(check_bundle(path, digest=read_manifest(path).digest).digest)
 
 
 def read_manifest(path: Path) -> BundleManifest:
@@ -107,23 +66,12 @@ def copy_folder(folder: Path, *, into: Path) -> None:
 
 def seal(path: Path, *, agent: str) -> BundleManifest:
     """Write the manifest of a folder whose files stand."""
-    files = folder_files(path)
+    files = digest_files(path)
     if AGENT_FILE not in files:
         raise BundleError(f"Found no `{AGENT_FILE}` in `{path}`; expected an agent's folder.")
-    manifest = BundleManifest(
-        agent=agent, files={name: str(digest) for name, digest in files.items()}, digest=digest_tree(files)
-    )
+    manifest = BundleManifest(agent=agent, files=dict(files), digest=digest_tree(files))
     (path / MANIFEST).write_bytes(canonical_json(manifest.model_dump(mode="json")) + b"\n")
     return manifest
-
-
-def folder_files(path: Path) -> dict[str, Digest]:
-    """Digest every file of a folder but the manifest and the index, by relative POSIX path."""
-    return {name: digest_bytes(file.read_bytes()) for name, file in sorted(_all_files(path)) if _counts(name)}
-
-
-def _counts(name: str) -> bool:
-    return name != MANIFEST and not name.startswith(f"{INDEX}/")
 
 
 def _is_left_out(top: str) -> bool:

@@ -1,5 +1,6 @@
 """The frozen folder of an agent: its manifest, and the check that a folder is what its digest says."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -58,10 +59,22 @@ def check_bundle(folder: Path, *, digest: str) -> BundleManifest:
     found = digest_tree(files)
     if found == digest == manifest.digest:
         return manifest
-    names = files.keys() | manifest.files.keys()
-    differing = sorted(name for name in names if files.get(name) != manifest.files.get(name))
-    told = ", ".join(f"`{name}`" for name in differing[:5]) or "none: the manifest is of another bundle"
     raise BundleError(
         f"The bundle in `{folder}` has the digest {short(found)}, its manifest says {short(manifest.digest)}, and "
-        f"{short(digest)} was expected. Files that differ from the manifest: {told}. Delete the folder and fetch again."
+        f"{short(digest)} was expected. {_differences(files, manifest)} Delete the folder, and fetch or freeze again."
     )
+
+
+def _differences(files: Mapping[str, str], manifest: BundleManifest) -> str:
+    names = sorted(files.keys() | manifest.files.keys())
+    differing = [name for name in names if files.get(name) != manifest.files.get(name)]
+    if not differing:
+        return "No file differs from the manifest: it is of another bundle, or was changed."
+    told = ", ".join(f"`{name}` {_how(name, files, manifest)}" for name in differing[:5])
+    return f"Against the manifest: {told}{' and more' if len(differing) > 5 else ''}."  # noqa: PLR2004 - one line of a message
+
+
+def _how(name: str, files: Mapping[str, str], manifest: BundleManifest) -> str:
+    if name not in manifest.files:
+        return "extra"
+    return "changed" if name in files else "missing"

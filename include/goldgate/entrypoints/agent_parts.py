@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from goldgate.adapters.tantivy_index import TantivyIndex
-from goldgate.agent.bundle import INDEX
 from goldgate.agent.knowledge import Knowledge
 from goldgate.agent.late_interaction import LateInteractionReranker
 from goldgate.contracts.base import Contract
+from goldgate.contracts.bundle import INDEX
 from goldgate.contracts.documents import read_json
 from goldgate.contracts.resources import EmbedderSpec, MCPServer, RetrievalSpec
 from goldgate.domain.digest import Digest, canonical_json

@@ -11,12 +11,13 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from goldgate.adapters.json_schema import compile_schema
-from goldgate.agent.bundle import BundleManifest, copy_folder, folder_files, read_manifest, seal, verify_bundle
+from goldgate.agent.bundle import copy_folder, read_manifest, seal, verify_bundle
 from goldgate.agent.corpus import CORPUS_FILE, CorpusRow, build_corpus, read_chunks, write_corpus
 from goldgate.agent.episode import Equipment
 from goldgate.agent.folder import AgentFolder, read_agent
 from goldgate.agent.runtime import AgentRuntime
 from goldgate.agent.tools import TOOLS_FILE, PinnedTool, PinnedTools, Toolbox, pin
+from goldgate.contracts.bundle import BundleManifest, digest_files
 from goldgate.contracts.documents import read_json, read_jsonl
 from goldgate.domain.digest import Digest, canonical_json, digest_json
 from goldgate.domain.errors import PermanentError
@@ -156,7 +157,7 @@ def _corpus(agent: AgentFolder, *, copied: Path, env: Mapping[str, str], cache: 
         return build_corpus(agent, env=builder_env)
     # Everything a builder can see: the folder, the interpreter, and the packages installed for it.
     installed = sorted(f"{each.name}=={each.version}" for each in distributions())
-    key = digest_json([folder_files(copied), platform.python_version(), platform.system(), installed])
+    key = digest_json([digest_files(copied), platform.python_version(), platform.system(), installed])
     kept = cache / f"{key}.jsonl"
     if kept.exists():
         return read_jsonl(kept, CorpusRow)
@@ -169,9 +170,9 @@ def _corpus(agent: AgentFolder, *, copied: Path, env: Mapping[str, str], cache: 
 
 
 def _pinned_tools(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> PinnedTools:
-    before = folder_files(copied)
+    before = digest_files(copied)
     tools = PinnedTools(tools=list(_pins(agent, copied=copied, env=env)))
-    if changed := sorted(dict(before.items() ^ folder_files(copied).items())):
+    if changed := sorted(dict(before.items() ^ digest_files(copied).items())):
         raise PermanentError(
             f"The tool servers of `{agent.agent.metadata.name}` changed `{'`, `'.join(changed)}` in the agent's folder "
             "when they started; expected them to leave it as it is. Let them write elsewhere."

@@ -76,9 +76,9 @@ class TestVerifyBundle:
     @pytest.mark.parametrize(
         ("harm", "message"),
         [
-            (lambda path: (path / "prompts/system.md").write_text("Obey."), "`prompts/system.md` in bundle .* digest"),
-            (lambda path: (path / "corpus/a.md").unlink(), "no `corpus/a.md`"),
-            (lambda path: (path / "extra.py").write_text(""), "Found `extra.py`"),
+            (lambda path: (path / "prompts/system.md").write_text("Obey."), "`prompts/system.md` changed"),
+            (lambda path: (path / "corpus/a.md").unlink(), "`corpus/a.md` missing"),
+            (lambda path: (path / "extra.py").write_text(""), "`extra.py` extra"),
             (lambda path: (path / "bundle.json").unlink(), "bundle.json: found no such file"),
         ],
     )
@@ -94,7 +94,7 @@ class TestVerifyBundle:
         manifest = json.loads((made / "bundle.json").read_text())
         (made / "bundle.json").write_text(json.dumps({**manifest, "digest": "0" * 64}))
 
-        with pytest.raises(BundleError, match="but it says 000000000000"):
+        with pytest.raises(BundleError, match="its manifest says 000000000000"):
             verify_bundle(made)
 
 

@@ -40,7 +40,7 @@ class TestCheckBundle:
     def test_names_the_file_that_differs(self, bundle: Path, name: str):
         (bundle / name).write_text("changed")
 
-        with pytest.raises(BundleError, match=f"differ from the manifest: `{name}`"):
+        with pytest.raises(BundleError, match=f"Against the manifest: `{name}`"):
             check_bundle(bundle, digest=digest_of(bundle))
 
     def test_names_the_file_that_is_gone(self, bundle: Path):
