@@ -5,6 +5,8 @@ from collections.abc import Callable
 from goldgate.agent.episode import Episode, Equipment
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
 
+_ANY_QUESTION = "How does this work?"
+
 
 class AgentRuntime:
     """Answers questions, many threads at once, until it is closed."""
@@ -29,6 +31,15 @@ class AgentRuntime:
     def model(self) -> str:
         """The pinned model name."""
         return self._equipment.folder.llm.spec.model
+
+    def warm_up(self, *, within_s: float = 30) -> list[str]:
+        """Do now what the first question would wait for: start tool servers, touch the index and the reranker.
+
+        The model is not asked. Returns what is not available yet; the agent answers without it.
+        """
+        knowledge = self._equipment.knowledge
+        knowledge.rerank(_ANY_QUESTION, knowledge.find(_ANY_QUESTION).ids)
+        return self._equipment.toolbox.open(within_s=within_s)
 
     def episode(self, request: PredictRequest) -> Episode:
         """Begin a question that the caller drives step by step."""

@@ -90,6 +90,19 @@ class Toolbox:
         self._checks = {tool.name: compile_schema(tool.input_schema) for tool in tools}
         self.definitions = tuple(tool.definition for tool in tools)
 
+    def open(self, *, within_s: float) -> list[str]:
+        """Start every tool server now, so that no caller waits for it; say which cannot be reached.
+
+        A server that is not there yet is tried again by the first call.
+        """
+        problems = []
+        for server, session in self._sessions.items():
+            try:
+                session.definitions(within_s=within_s)
+            except (PermanentError, TransientError) as error:
+                problems.append(f"Tool server `{server}` is not available: {error}")
+        return problems
+
     def call(self, request: ToolRequest, *, within_s: float) -> ToolOutcome:
         """Check one call that the model asks for, and make it if it may be made."""
         tool = self._tools.get(request.name)

@@ -80,6 +80,9 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
         return EXIT_IMPOSSIBLE
     log_as_json()
     try:
+        # Readiness is told only now: a canary is judged on its latency from its first request on.
+        for problem in runtime.warm_up():
+            log.warning("arm.warm_up.incomplete", extra={"reason": problem})
         app = create_arm(runtime.predict, agent=arguments.agent, version=arguments.version)
         serve(app, told=arm_address_file(settings.home, agent=arguments.agent, version=arguments.version))
     finally:

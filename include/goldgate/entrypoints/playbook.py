@@ -257,6 +257,7 @@ class Playbook:
         write_durably(prompts / "user.md", agent.prompts.user.encode())
         runtime = load_agent(bundle, env=os.environ)
         with contextlib.closing(runtime):
+            runtime.warm_up()
             return evaluate_candidate(
                 Trial(
                     candidate=candidate,
@@ -285,6 +286,7 @@ class Playbook:
             return
         bundle = registry.fetch_bundle(agent, version, into=self.wiring.settings.home / "bundles")
         with contextlib.closing(load_agent(bundle, env=os.environ)) as runtime:
+            runtime.warm_up()
             digest = registry.version(agent, version).bundle_digest
             yield Champion(version=version, bundle_digest=digest, predict=runtime.predict)
 

@@ -55,6 +55,14 @@ class TestToolbox:
     def test_offers_what_was_pinned(self):
         assert toolbox(session()).definitions == (ADD, TALK)
 
+    def test_says_which_server_is_not_there_when_it_is_opened(self):
+        silent = InMemoryToolSession({}, starts=False)
+
+        assert toolbox(session()).open(within_s=1) == []
+        assert toolbox(silent).open(within_s=1) == [
+            "Tool server `calc` is not available: The tool server did not start within 1 s."
+        ]
+
     def test_calls_a_tool_that_is_allowed(self):
         outcome = toolbox(session()).call(request(), within_s=1)
 

@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from goldgate.agent.bundle import verify_bundle
@@ -148,6 +149,19 @@ class TestLoadAgent:
         assert (response.answer, response.error) == ("3", None)
         assert endpoint.requests[1]["messages"][3]["content"] == "3"
         assert verify_bundle(bundle.path) == bundle.digest
+
+    def test_warms_up_without_asking_the_model(self, tmp_path):
+        """The child processes of this one are counted: a tool server runs before anybody asked a question."""
+        bundle = frozen(tmp_path, HYBRID + "tools: [{mcpServer: calc, allow: [add]}]\n")
+        with ScriptedEndpoint(Answer(body=completion("Yes."))) as endpoint:
+            loaded = load_agent(bundle.path, env={**ENV, "MODEL_URL": endpoint.url})
+            before = len(psutil.Process().children(recursive=True))
+            problems = loaded.warm_up()
+            after = len(psutil.Process().children(recursive=True))
+            loaded.close()
+
+        assert (problems, endpoint.requests) == ([], [])
+        assert after > before
 
     def test_answers_many_at_once(self, tmp_path):
         bundle = frozen(tmp_path)
