@@ -9,6 +9,7 @@ From CI: `airflow dags trigger agent_ci --conf '{"agent": "...", "source": "git:
 from datetime import timedelta
 
 from airflow.sdk import DAG
+
 from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL, TRIGGERED_BY
 from goldgate_airflow.operators.step import StepOperator
 from goldgate_airflow.params import agent_param, source_param

@@ -20,6 +20,7 @@ A task that failed or was killed may be cleared: it goes on with the same releas
 from datetime import timedelta
 
 from airflow.sdk import DAG
+
 from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL, TRIGGERED_BY
 from goldgate_airflow.operators.canary import CanaryOperator
 from goldgate_airflow.operators.close import CloseOperator

@@ -7,6 +7,7 @@ anew. Without a version, the one that was champion before the present one.
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
+
 from goldgate_airflow.defaults import DEFAULT_ARGS, TRIGGERED_BY
 from goldgate_airflow.operators.step import StepOperator
 from goldgate_airflow.params import agent_param, reason_param

@@ -5,6 +5,7 @@ task returns. The form asks for exactly one of the two ways.
 """
 
 from airflow.sdk import DAG, Param
+
 from goldgate_airflow.defaults import DEFAULT_ARGS
 from goldgate_airflow.operators.step import StepOperator
 

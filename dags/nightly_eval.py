@@ -7,6 +7,7 @@ longer keeps its absolute gates turns this red the next morning. Nothing is move
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
+
 from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL
 from goldgate_airflow.operators.champions import ChampionsOperator
 from goldgate_airflow.operators.step import StepOperator

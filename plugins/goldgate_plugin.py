@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
+
 from goldgate_airflow.links import EvaluationRunLink, ReportLink
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from airflow.sdk.exceptions import AirflowFailException
+
 from goldgate.domain.errors import PermanentError
 
 PLAYBOOK: Final = "goldgate.entrypoints.release_tasks"

@@ -24,7 +24,7 @@ def holder_of_port(port: int) -> PortHolder | None:
     except psutil.AccessDenied:
         return None
     for one in connections:
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == port:
+        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port:
             return PortHolder(pid=one.pid, command=_command(one.pid))
     return None
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from goldgate.domain.errors import PermanentError, TransientError
 
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate_airflow.playbook import PLAYBOOK, step_of
 
 PATIENCE_S: Final = 300.0

@@ -121,11 +121,10 @@ class TestReadJsonl:
 
     def test_refuses_nan(self, tmp_path):
         """Python's JSON reader takes NaN; a figure that is not a number is never let in."""
-        text = (
-            '{"version": 1, "gold_set": {"digest": "'
-            + "0" * 64
-            + '"}, "gates": [{"metric": "quality", "at_least": NaN}], "champion_gates": [{"metric": "quality", "margin": 0}]}'
-        )
+        pin = '{"digest": "' + "0" * 64 + '"}'
+        gates = '[{"metric": "quality", "at_least": NaN}]'
+        champion = '[{"metric": "quality", "margin": 0}]'
+        text = f'{{"version": 1, "gold_set": {pin}, "gates": {gates}, "champion_gates": {champion}}}'
 
         with pytest.raises(ContractError, match=r"gates.0.at_least"):
             read_json(written(tmp_path, text, "policy.json"), ReleasePolicy)
