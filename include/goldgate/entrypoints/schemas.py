@@ -11,9 +11,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from goldgate.contracts.demo import DemoReport
 from goldgate.contracts.evaluation import ResultRow, Scorecard
 from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.ledger import LedgerEntry
+from goldgate.contracts.local import StackStatus
 from goldgate.contracts.policy import ReleasePolicy
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
 from goldgate.contracts.release import (
@@ -61,6 +63,8 @@ EXCHANGED: tuple[type[BaseModel], ...] = (
     CanaryRecord,
     Promotion,
     Closing,
+    StackStatus,
+    DemoReport,
 )
 
 
