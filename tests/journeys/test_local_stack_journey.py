@@ -54,7 +54,7 @@ def settings(tmp_path_factory):
         yield made
     finally:
         local.down(made, say=print)
-    assert processes_with(MARKER, str(home)) == []
+    assert processes_with({MARKER: str(home)}) == []
     assert not local.status(made).up
 
 
@@ -83,7 +83,7 @@ class TestLocalStack:
     def test_listens_on_this_machine_only(self, settings):
         addresses = {
             connection.laddr.ip
-            for pid in processes_with(MARKER, str(settings.home))
+            for pid in processes_with({MARKER: str(settings.home)})
             for connection in psutil.Process(pid).net_connections(kind="tcp")
             if connection.status == psutil.CONN_LISTEN
         }

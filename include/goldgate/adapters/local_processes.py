@@ -1,5 +1,6 @@
 """What runs on this machine: who holds a port, and which processes belong to us."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,12 @@ def holder_of_port(port: int) -> PortHolder | None:
     return None
 
 
-def processes_with(variable: str, value: str) -> list[int]:
-    """Name the processes of this user that carry an environment variable with this value."""
+def processes_with(wanted: Mapping[str, str]) -> list[int]:
+    """Name the processes of this user whose environment holds all of these variables with these values."""
     found = []
     for process in psutil.process_iter():
         with suppress(*_GONE):
-            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(variable) == value:
+            if process.status() != psutil.STATUS_ZOMBIE and wanted.items() <= process.environ().items():
                 found.append(process.pid)
     return found
 

@@ -167,7 +167,7 @@ def _end(settings: Settings, *, say: Say) -> bool:
 
 def _sweep(settings: Settings, *, say: Say) -> bool:
     """End processes that no supervisor looks after any more, and remove what they left in `run/`."""
-    pids = [pid for pid in processes_with(MARKER, str(settings.home)) if pid != os.getpid()]
+    pids = [pid for pid in processes_with({MARKER: str(settings.home)}) if pid != os.getpid()]
     if pids:
         say(f"Ending {len(pids)} processes that were left behind.")
         left = end_processes(pids, within_s=_END_WITHIN_S)

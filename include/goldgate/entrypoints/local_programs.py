@@ -14,6 +14,9 @@ from goldgate.entrypoints.settings import CHECKOUT, Settings
 MARKER: Final = "GOLDGATE_STACK"
 """Every process of a stack inherits it, set to the home folder: how `down` finds what was left behind."""
 
+_CLEAN_PLACE: Final = (sys.executable, "-m", "goldgate.entrypoints.supervised")
+"""Ends what an earlier life of the program left, then becomes its command."""
+
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -175,7 +178,7 @@ def _python(module: str, *arguments: str) -> list[str]:
 def _section(program: Program, *, logs: Path) -> list[str]:
     lines = [
         f"[program:{program.name}]",
-        f"command={_plain(shlex.join(program.command))}",
+        f"command={_plain(shlex.join([*_CLEAN_PLACE, *program.command]))}",
         f"autostart={'true' if program.when == 'at once' else 'false'}",
         "autorestart=true",
         "startsecs=3",

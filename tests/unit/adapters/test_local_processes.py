@@ -49,10 +49,10 @@ class TestHolderOfPort:
 
 class TestProcessesWith:
     def test_finds_a_process_by_its_environment(self, stubborn):
-        assert processes_with("GOLDGATE_TEST_MARK", "stubborn") == [stubborn.pid]
+        assert processes_with({"GOLDGATE_TEST_MARK": "stubborn"}) == [stubborn.pid]
 
     def test_leaves_out_another_value(self, stubborn):
-        assert stubborn.pid not in processes_with("GOLDGATE_TEST_MARK", "other")
+        assert stubborn.pid not in processes_with({"GOLDGATE_TEST_MARK": "other"})
 
 
 class TestEndProcesses:
