@@ -105,6 +105,7 @@ class TestTrafficWatch:
     def test_goes_on_when_the_registry_is_down(self, watch, registry, caplog):
         follow(watch)
         registry.is_down = True
+        caplog.clear()
 
         with caplog.at_level(logging.INFO):
             follow(watch, times=3)
