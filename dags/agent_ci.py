@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL, TRIGGERED_BY
+from goldgate_airflow.defaults import DEFAULT_ARGS, EVALUATION_POOL
 from goldgate_airflow.operators.step import StepOperator
 from goldgate_airflow.params import agent_param, source_param
 
@@ -26,8 +26,7 @@ with DAG(
     StepOperator(
         task_id="ci",
         step="ci",
-        id_as="rehearsal_id",
-        arguments={"agent": "{{ params.agent }}", "source": "{{ params.source }}", "by": TRIGGERED_BY},
+        arguments={"agent": "{{ params.agent }}", "source": "{{ params.source }}"},
         fails_unless=("verdict", "pass"),
         pool=EVALUATION_POOL,
         execution_timeout=timedelta(hours=2),

@@ -34,7 +34,6 @@ with DAG(
     StepOperator(
         task_id="rollback",
         step="rollback",
-        id_as="request_id",
         arguments={
             "agent": "{{ params.agent }}",
             "to": "{{ params.version or '' }}",

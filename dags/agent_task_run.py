@@ -32,12 +32,11 @@ with DAG(
     StepOperator(
         task_id="run",
         step="run_task",
-        id_as="name",
         arguments={
             "agent": "{{ params.agent or '' }}",
             "user_message": "{{ params.user_message or '' }}",
             "task": "{{ params.task or '' }}",
         },
         optional=["agent", "user_message", "task"],
-        fails_unless=("status.phase", "FinalAnswer"),
+        fails_unless=("phase", "FinalAnswer"),
     )

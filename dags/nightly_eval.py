@@ -4,7 +4,7 @@ Runs each agent's champion on its gold set again. Models behind an endpoint chan
 longer keeps its absolute gates turns this red the next morning. Nothing is moved.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
@@ -16,7 +16,6 @@ with DAG(
     dag_id="nightly_eval",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("17 2 * * *", timezone="UTC"),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
@@ -26,7 +25,6 @@ with DAG(
     StepOperator.partial(
         task_id="evaluate_champion",
         step="evaluate_champion",
-        id_as="rehearsal_id",
         fails_unless=("verdict", "pass"),
         pool=EVALUATION_POOL,
         execution_timeout=timedelta(hours=2),

@@ -1,6 +1,7 @@
 """Every DAG can be read, shown and run: what Airflow would only say in its own logs."""
 
 import copy
+import inspect
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
+
+from goldgate.entrypoints import release_tasks
+from goldgate_airflow.operators.step import StepOperator
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
 # Airflow 3.3.2 reads `.airflowignore` with a class that its own dependency deprecates.
@@ -62,6 +66,33 @@ class TestEachDag:
             assert shown.schema.get("title"), key
             assert shown.schema.get("type"), key
             assert shown.description, key
+
+
+class TestSteps:
+    def test_get_the_arguments_that_the_playbook_takes(self, bag):
+        """A step whose arguments were renamed would fail only when it runs."""
+        steps = [task for dag in bag.dags.values() for task in dag.tasks if isinstance(task, StepOperator)]
+
+        for task in steps:
+            signature = inspect.signature(getattr(release_tasks, task.step))
+            signature.bind(release_id="x", **task.arguments)
+
+        assert {"open_release", "judge", "rollback", "ci", "run_task"} <= {task.step for task in steps}
+
+    def test_of_the_operators_are_there(self):
+        signatures = {
+            name: list(inspect.signature(getattr(release_tasks, name)).parameters)
+            for name in ("start_canary", "look_at_canary", "act_on_canary", "close", "champions", "evaluate_champion")
+        }
+
+        assert signatures == {
+            "start_canary": ["release_id"],
+            "look_at_canary": ["release_id"],
+            "act_on_canary": ["release_id", "decision"],
+            "close": ["release_id", "failed_step"],
+            "champions": [],
+            "evaluate_champion": ["release_id", "agent"],
+        }
 
 
 class TestAgentRelease:

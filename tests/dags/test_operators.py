@@ -104,7 +104,6 @@ class TestStepOperator:
             task_id="rollback",
             step="rollback",
             playbook=tasks.MODULE,
-            id_as="request_id",
             arguments={"agent": "a", "to": ""},
             optional=["to"],
         )

@@ -51,5 +51,5 @@ def close(release_id: str, failed_step: str | None) -> Any:
     return _answer("close", release_id, failed_step=failed_step)
 
 
-def rollback(request_id: str, **arguments: Any) -> Any:
-    return _answer("rollback", request_id, **arguments)
+def rollback(release_id: str, **arguments: Any) -> Any:
+    return _answer("rollback", release_id, **arguments)

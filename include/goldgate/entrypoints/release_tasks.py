@@ -117,6 +117,12 @@ def evaluate_champion(release_id: str, agent: str) -> Told:
     return _rehearsed(rehearse_champion(_playbook(), agent, by="airflow", rehearsal_id=f"{release_id}-{agent}"))
 
 
+def champions() -> list[str]:
+    """Name the agents that have a champion."""
+    registry = _playbook().wiring.registry
+    return [agent for agent in registry.agents() if registry.traffic(agent).champion is not None]
+
+
 def ci(release_id: str, agent: str, source: str) -> Told:
     """Check, evaluate, build and judge an agent, changing no version and no alias."""
     done = rehearse(_playbook(), agent, source=source, by="airflow", rehearsal_id=release_id)

@@ -18,11 +18,12 @@ _SHOWN: Final = 800
 class StepOperator(BaseOperator, SkipMixin):
     """Runs one function of the playbook, and hands its result on as XCom.
 
+    The function's `release_id` is made of the DAG run's id, and of the map index: the same at every retry.
+
     Args:
         step: Name of the function.
         arguments: Its arguments; templates.
         optional: Arguments for which an empty text means "not given".
-        id_as: The argument that takes the id made of the DAG run's (and of the map index): the same at every retry.
         goes_on_if: Field of the result and the value it must have for the next task to run; otherwise that task is
             skipped, and this one succeeds: a negative verdict is a value.
         fails_unless: Field of the result (dots lead inwards) and the value it must have; otherwise this task fails,
@@ -39,7 +40,6 @@ class StepOperator(BaseOperator, SkipMixin):
         step: str,
         arguments: Mapping[str, Any] | None = None,
         optional: Sequence[str] = (),
-        id_as: str = "release_id",
         goes_on_if: tuple[str, str] | None = None,
         fails_unless: tuple[str, str] | None = None,
         playbook: str = PLAYBOOK,
@@ -49,7 +49,6 @@ class StepOperator(BaseOperator, SkipMixin):
         self.step = step
         self.arguments = arguments or {}
         self.optional = tuple(optional)
-        self.id_as = id_as
         self.goes_on_if = goes_on_if
         self.fails_unless = fails_unless
         self.playbook = playbook
@@ -59,7 +58,7 @@ class StepOperator(BaseOperator, SkipMixin):
         ti = context["ti"]
         named = ti.run_id if ti.map_index < 0 else f"{ti.run_id}-{ti.map_index}"
         given = {name: None if name in self.optional and not value else value for name, value in self.arguments.items()}
-        result: dict[str, Any] = run_step(self.playbook, self.step, **given, **{self.id_as: release_id_of(named)})
+        result: dict[str, Any] = run_step(self.playbook, self.step, release_id=release_id_of(named), **given)
         if not _holds(result, self.fails_unless):
             ti.xcom_push(key="return_value", value=result)
             raise AirflowFailException(_refusal(self.step, result, self.fails_unless))
