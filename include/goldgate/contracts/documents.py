@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import TypeVar
 
@@ -76,20 +77,26 @@ def yaml_documents(path: FilePath) -> Iterator[tuple[object, dict[Path, int]]]:
         ContractError: The file is missing, is not YAML, or repeats a key.
     """
     text = _text(path)
+    with _told_as_problems(path):
+        for node in list(yaml.compose_all(text, Loader=yaml.SafeLoader)):
+            if node is not None:
+                lines: dict[Path, int] = {}
+                _index_lines(node, (), lines, path)
+                yield _construct(node), lines
+
+
+@contextmanager
+def _told_as_problems(path: FilePath) -> Iterator[None]:
     try:
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        yield
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = Problem(where=f"{path}:{line}", field="", found=error.problem or "broken YAML", expected="YAML")
-        raise ContractError([problem]) from error
-    except yaml.YAMLError as error:
-        raise ContractError([_problem(path, found=str(error), expected="YAML")]) from error
-    for node in nodes:
-        if node is None:
-            continue
-        lines: dict[Path, int] = {}
-        _index_lines(node, (), lines, path)
-        yield _construct(node), lines
+        found = error.problem or "broken YAML"
+        raise ContractError([Problem(where=f"{path}:{line}", field="", found=found, expected="YAML")]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A date that does not exist, a number too long to read, a list inside itself.
+        found = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ContractError([_problem(path, found=found, expected="YAML")]) from error
 
 
 def _construct(node: yaml.Node) -> object:
@@ -105,8 +112,12 @@ def _index_lines(node: yaml.Node, at: Path, lines: dict[Path, int], path: FilePa
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            where = f"{path}:{key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                field = ".".join(map(str, at))
+                problem = Problem(where=where, field=field, found="a list or a mapping as key", expected="a name")
+                raise ContractError([problem])
             if key.value in seen:
-                where = f"{path}:{key.start_mark.line + 1}"
                 field = ".".join(map(str, (*at, key.value)))
                 raise ContractError([Problem(where=where, field=field, found="the key twice", expected="once")])
             seen.add(key.value)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from goldgate.contracts.base import ContractError
@@ -86,6 +86,12 @@ class TestReadYaml:
             ("a: 1\n---\nb: 2\n", "found 2 YAML documents, expected exactly one"),
             ("a: [1\n", "document.yaml:2: found"),
             ("a: \x00\n", "expected YAML"),
+            ("=", "could not determine a constructor"),
+            ("a: !python/object:os.system {}", "could not determine a constructor"),
+            ("a: 2026-13-45", "month must be in 1..12"),
+            ("? [a, b]\n: 1", "found a list or a mapping as key, expected a name"),
+            ("a: &a [*a]", "expected YAML"),
+            ("a: " + "9" * 5000, "expected YAML"),
         ],
     )
     def test_says_what_is_wrong_with_the_file_itself(self, tmp_path, text, message):
@@ -96,6 +102,7 @@ class TestReadYaml:
         with pytest.raises(ContractError, match=r"nowhere.yaml: found no such file, expected a file"):
             read_yaml(tmp_path / "nowhere.yaml", LLM)
 
+    @example("=")
     @given(st.text(max_size=200))
     def test_turns_any_text_into_a_value_or_a_contract_error(self, tmp_path_factory, text):
         path = written(tmp_path_factory.mktemp("any"), text.replace("\r", ""))
