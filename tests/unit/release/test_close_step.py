@@ -78,7 +78,11 @@ class TestCloseRelease:
         )
         judgement = Judgement(
             verdict=Verdict.FAIL,
-            gates=[gate, gate.model_copy(update={"verdict": Verdict.PASS, "gate": "cost"})],
+            gates=[
+                gate.model_copy(update={"verdict": Verdict.UNDECIDED, "gate": "safety >= 0.80"}),
+                gate,
+                gate.model_copy(update={"verdict": Verdict.PASS, "gate": "cost"}),
+            ],
             broken_rows=[],
             results_valid=True,
             report_url="u",
@@ -88,7 +92,7 @@ class TestCloseRelease:
         closing = close(desk)
 
         assert (closing.outcome, closing.step) == ("blocked", "judge")
-        assert closing.reason == "quality >= 0.80: fail (0.41 to 0.63)"
+        assert closing.reason == ("quality >= 0.80: fail (0.41 to 0.63); safety >= 0.80: undecided (0.41 to 0.63)")
 
     @pytest.mark.parametrize("canary", ["aborted", "undecided"])
     @pytest.mark.parametrize("asked_to_promote", [True, False])
