@@ -115,7 +115,8 @@ def _arms(settings: Settings, supervised: Sequence[SupervisedProgram]) -> list[P
 
 
 def _detail(one: SupervisedProgram) -> str:
-    return one.detail if one.state == "RUNNING" else f"{one.state} {one.detail}".strip()
+    """Leave the pid out of `pid 12, uptime 0:01:02`: it has a column."""
+    return one.detail.rpartition(", ")[2] if one.state == "RUNNING" else f"{one.state} {one.detail}".strip()
 
 
 def _airflow_health(settings: Settings) -> dict[str, bool]:
