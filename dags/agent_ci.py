@@ -26,7 +26,7 @@ with DAG(
     StepOperator(
         task_id="ci",
         step="ci",
-        arguments={"agent": "{{ params.agent }}", "source": "{{ params.source }}"},
+        arguments={"agent": "{{ params.agent }}", "source": "{{ params.source or '' }}"},
         fails_unless=("verdict", "pass"),
         pool=EVALUATION_POOL,
         execution_timeout=timedelta(hours=2),

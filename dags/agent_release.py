@@ -41,7 +41,7 @@ with DAG(
         step="open_release",
         arguments={
             "agent": "{{ params.agent }}",
-            "source": "{{ params.source }}",
+            "source": "{{ params.source or '' }}",
             "reason": "{{ params.reason }}",
             "by": TRIGGERED_BY,
         },

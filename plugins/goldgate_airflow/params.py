@@ -16,8 +16,8 @@ def agent_param() -> Param:
 def source_param() -> Param:
     """Ask where the candidate comes from."""
     return Param(
-        "",
-        type="string",
+        None,
+        type=["null", "string"],
         title="Source",
         description="A folder that holds the agent, or `git:<ref>`. Empty: the agent's folder as it lies.",
     )

@@ -116,6 +116,12 @@ class Judgement(Contract):
     """Whether the results table passed validation. A table that did not decides nothing."""
     report_url: str
 
+    @property
+    def stopping(self) -> list[GateResult]:
+        """The gates that did not pass: those that failed, then those that are undecided."""
+        verdicts = (Verdict.FAIL, Verdict.UNDECIDED)
+        return [gate for verdict in verdicts for gate in self.gates if gate.verdict is verdict]
+
 
 class Registration(Contract):
     """The candidate as a version of the registered model."""

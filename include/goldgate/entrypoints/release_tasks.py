@@ -158,7 +158,7 @@ def _rehearsed(done: Rehearsal) -> Told:
     return {
         "verdict": done.judgement.verdict.value,
         "gates": {gate.gate: gate.verdict.value for gate in done.judgement.gates},
-        "reason": "; ".join(gate.reason for gate in done.judgement.gates if not gate.verdict.lets_through),
+        "reason": "; ".join(gate.reason for gate in done.judgement.stopping),
         "figures": figures,
         "run_url": done.evaluation.run_url,
         "report_url": done.judgement.report_url,

@@ -78,14 +78,13 @@ def render_report(
 
 
 def _verdict(judgement: Judgement) -> Html:
-    blocking = [gate for gate in judgement.gates if not gate.verdict.lets_through]
     return element(
         "div",
         element("strong", f"{_SIGN[judgement.verdict]} {judgement.verdict.name}"),
         element("p", _MEANING[judgement.verdict]),
         None if judgement.results_valid else element("p", "The results table is not valid, so no gate may decide."),
-        element("ul", *(element("li", element("code", gate.gate), f": {gate.reason}") for gate in blocking))
-        if blocking
+        element("ul", *(element("li", element("code", gate.gate), f": {gate.reason}") for gate in judgement.stopping))
+        if judgement.stopping
         else None,
         class_=f"verdict {judgement.verdict.value}",
         role="status",

@@ -67,6 +67,7 @@ summary:focus-visible, a:focus-visible { outline: 3px solid var(--accent); outli
 ul.failures { margin: .5rem 0 0; padding-left: 1.2rem; color: var(--fail); font-size: .9rem; }
 .pair code { white-space: nowrap; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.5rem; }
+.pair > * { min-width: 0; } .pair td:last-child { overflow-wrap: anywhere; }
 footer { margin-top: 1.5rem; color: var(--quiet); font-size: .85rem; }
 @media (max-width: 46rem) {
   thead { position: absolute; clip-path: inset(50%); }

@@ -145,8 +145,5 @@ def _ending(order: ReleaseOrder, *, store: ReleaseStore, ledger: Ledger, failed_
 def _why_not_passed(judgement: Judgement) -> str:
     if not judgement.results_valid:
         return "the results table did not pass validation, so it decides nothing"
-    stopping = [
-        gate for verdict in (Verdict.FAIL, Verdict.UNDECIDED) for gate in judgement.gates if gate.verdict is verdict
-    ]
-    told = "; ".join(f"{gate.gate}: {gate.verdict.value} ({gate.reason})" for gate in stopping)
+    told = "; ".join(f"{gate.gate}: {gate.verdict.value} ({gate.reason})" for gate in judgement.stopping)
     return told or f"judged `{judgement.verdict.value}`"

@@ -201,6 +201,5 @@ def _evidence(judgement: Judgement) -> dict[str, JsonValue]:
         "broken_rows": [row.row_id for row in judgement.broken_rows],
         "results_valid": judgement.results_valid,
         "report_url": judgement.report_url,
-        "reason": " ".join(f"{gate.gate}: {gate.reason}" for gate in judgement.gates if not gate.verdict.lets_through)
-        or "every gate passed",
+        "reason": " ".join(f"{gate.gate}: {gate.reason}" for gate in judgement.stopping) or "every gate passed",
     }
