@@ -25,6 +25,8 @@ class ReleaseOrder(Contract):
     reason: str = Field(min_length=1)
     by: str
     opened_at: datetime
+    kind: Literal["release", "rehearsal"] = "release"
+    """A rehearsal is judged as a release is, and moves nothing."""
 
 
 class Candidate(Contract):

@@ -19,7 +19,7 @@ def goldgate() -> None:
     \b
     goldgate up                                  start everything on this machine
     goldgate agent validate airflow-helper       check an agent's contracts
-    goldgate ci airflow-helper                   check, evaluate, build, judge; changes nothing
+    goldgate ci airflow-helper                   check, evaluate, build, judge; moves nothing
     goldgate release run airflow-helper --reason "better prompt"
     goldgate traffic airflow-helper              who serves now
     goldgate rollback airflow-helper --reason "..."

@@ -86,4 +86,5 @@ def _order(playbook: Playbook, agent: str, *, source: str, reason: str, by: str,
         reason=reason,
         by=by,
         opened_at=playbook.wiring.clock.now(),
+        kind="rehearsal",
     )

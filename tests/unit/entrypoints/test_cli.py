@@ -81,6 +81,16 @@ class TestRelease:
 
         assert (found.exit_code, json.loads(found.stdout)) == (0, [])
 
+    def test_list_leaves_out_what_ci_rehearsed_and_show_says_what_it_was(self, home, tmp_path):
+        assert run(home, "ci", "airflow-helper", "--source", str(tmp_path / "no")).exit_code == ExitCode.IMPOSSIBLE
+        (rehearsal,) = (path.name for path in (home / "releases").iterdir() if path.name.startswith("ci-"))
+
+        listed, shown = run(home, "release", "list", "-o", "json"), run(home, "release", "show", rehearsal)
+
+        assert json.loads(listed.stdout) == []
+        assert "a rehearsal" in shown.output
+        assert "still open" not in shown.output
+
     def test_show_says_that_a_release_is_unknown_and_where_to_look(self, home):
         found = run(home, "release", "show", "nope")
 

@@ -1,4 +1,4 @@
-"""`goldgate evaluate`, `goldgate judge`, `goldgate ci`: what would come of a release, changing nothing."""
+"""`goldgate evaluate`, `goldgate judge`, `goldgate ci`: what would come of a release, moving nothing."""
 
 import getpass
 
@@ -58,7 +58,9 @@ def judge(evaluation_id: str, *, screen: Screen, settings: Settings) -> ExitCode
 @click.option("--source", default="", help=SOURCE_HELP)
 @command
 def ci(agent_name: str, source: str, *, screen: Screen, settings: Settings) -> ExitCode:
-    """Check, evaluate, build and judge AGENT, as CI does on a pull request: no version is made, no alias moves.
+    """Check, evaluate, build and judge AGENT, as CI does on a pull request.
+
+    It moves nothing: no version is made, no alias changes. The ledger notes what was found.
 
     Ends with 0 PASS, 1 FAIL, 3 UNDECIDED, 5 a contract is broken.
     """

@@ -121,11 +121,13 @@ def _exit_code(playbook: Playbook, release_id: str, closing: Closing) -> ExitCod
 @release.command("list")
 @command
 def list_releases(*, screen: Screen, settings: Settings) -> None:
-    """Show all releases, newest first."""
+    """Show all releases, newest first. What `goldgate ci` and the nightly evaluation rehearsed is left out."""
     store = Wiring(settings).store
     rows = []
     for release_id in store.release_ids():
         order, closing = store.read(release_id, ReleaseOrder), store.read(release_id, Closing)
+        if order is not None and order.kind == "rehearsal":
+            continue
         rows.append(
             {
                 "release_id": release_id,
@@ -174,5 +176,11 @@ def _show(playbook: Playbook, release_id: str, screen: Screen) -> None:
     if isinstance(closing, Closing):
         shown.append(f"{closing.outcome} at {closing.step}: {closing.reason} (champion: {closing.champion or 'none'})")
     else:
-        shown.append("still open")
+        shown.append(_unclosed(records["releaseorder"]))
     screen.result(records, *shown)
+
+
+def _unclosed(order: object) -> str:
+    if isinstance(order, ReleaseOrder) and order.kind == "rehearsal":
+        return "a rehearsal: judged as a release is, and nothing moves"
+    return "still open"
