@@ -17,7 +17,7 @@ from goldgate.domain.errors import PermanentError
 from goldgate.ports.delivery import ImageBuilder
 from goldgate.ports.records import Ledger, ReleaseStore
 from goldgate.ports.tracking import Tracking
-from goldgate.release.records import needed, note_once
+from goldgate.release.records import needed, note_once, refuse_closed
 
 BLOCKED: Final = "blocked"
 _PROMPT_BUNDLE: Final = "bundle"
@@ -59,6 +59,7 @@ def build_candidate(
     order = needed(store, release_id, ReleaseOrder)
     build = store.read(release_id, Build)
     if build is None:
+        refuse_closed(store, release_id)
         run_id = needed(store, release_id, Evaluation).run_id
         tracking.attach(run_id, _prompt_bundle(bundle), folder=_PROMPT_BUNDLE)
         packaged = tracking.package(bundle, run_id=run_id, name=order.agent)

@@ -32,7 +32,7 @@ from goldgate.release.canary_progress import (
     state_of,
     window_of,
 )
-from goldgate.release.records import StepMissingError, needed, note_once
+from goldgate.release.records import StepMissingError, needed, note_once, refuse_closed
 
 _STEP: Final = "canary"
 
@@ -78,6 +78,7 @@ def start_canary(
     if (record := store.read(release_id, CanaryRecord)) is not None:
         _note_end(ledger, order, version=version, record=record)
         return record
+    refuse_closed(store, release_id)
     progress = read_progress(store, release_id)
     if progress is None:
         champion = registry.traffic(order.agent).champion
@@ -112,6 +113,7 @@ def observe(
     order = needed(store, release_id, ReleaseOrder)
     if (record := store.read(release_id, CanaryRecord)) is not None:
         return Observed(step=_step_of(record.outcome, record.reason), window=_EMPTY)
+    refuse_closed(store, release_id)
     progress = started_progress(store, release_id)
     if (decision := progress.decision) is not None:
         _settle_traffic(registry, order.agent, progress, decision, now=clock.now())

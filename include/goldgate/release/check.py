@@ -15,7 +15,7 @@ from goldgate.contracts.release import Candidate, ReleaseOrder
 from goldgate.domain.digest import Digest, digest_bytes, short
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.records import Ledger, ReleaseStore
-from goldgate.release.records import failure_noted, needed, note_once
+from goldgate.release.records import failure_noted, needed, note_once, refuse_closed
 from goldgate.release.secret_scan import SecretFound, find_secrets
 
 
@@ -94,6 +94,7 @@ def check_candidate(
     order = needed(store, release_id, ReleaseOrder)
     candidate = store.read(release_id, Candidate)
     if candidate is None:
+        refuse_closed(store, release_id)
         with failure_noted(ledger, order, step="check"):
             refuse_secrets(folder)
             gold = read_gold_set(folder, policy=policy)

@@ -22,7 +22,7 @@ from goldgate.ports.delivery import Clock
 from goldgate.ports.records import Ledger, Locks, ReleaseStore
 from goldgate.ports.registry import Registry
 from goldgate.release.build import BLOCKED
-from goldgate.release.promote import is_half_done, promote
+from goldgate.release.promote import LOCK_WITHIN_S, is_half_done, promote
 from goldgate.release.records import find_entry, note_once, reason_of
 
 STEPS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
@@ -81,23 +81,39 @@ def close_release(
     order = store.read(release_id, ReleaseOrder)
     if order is None:
         return _never_opened(release_id, registry=registry, ledger=ledger, clock=clock)
-    closing = store.read(release_id, Closing)
-    if closing is None:
-        if is_half_done(release_id, registry=registry, store=store, ledger=ledger):
-            promote(release_id, registry=registry, store=store, ledger=ledger, clock=clock, locks=locks)
-        _end_own_canary(order, store=store, registry=registry)
-        ending = _ending(order, store=store, ledger=ledger, failed_step=failed_step)
-        closing = Closing(
-            outcome=ending.outcome,
-            step=ending.step,
-            reason=ending.reason,
-            champion=registry.traffic(order.agent).champion,
-            at=clock.now(),
+    if store.read(release_id, Closing) is None and is_half_done(
+        release_id, registry=registry, store=store, ledger=ledger
+    ):
+        promote(release_id, registry=registry, store=store, ledger=ledger, clock=clock, locks=locks)
+    # Under the lock of promotions: one under way is waited for, and a later one finds the release closed.
+    with locks.hold(f"promote-{order.agent}", within_s=LOCK_WITHIN_S):
+        closing = store.read(release_id, Closing) or _closing(
+            order, store=store, registry=registry, ledger=ledger, clock=clock, failed_step=failed_step
         )
         store.write(release_id, closing)
+    _end_own_canary(order, store=store, registry=registry)
     note_once(ledger, order, step="close", outcome=closing.outcome, evidence=closing.model_dump(mode="json"))
     store.close_release(order.agent, release_id)
     return closing
+
+
+def _closing(
+    order: ReleaseOrder,
+    *,
+    store: ReleaseStore,
+    registry: Registry,
+    ledger: Ledger,
+    clock: Clock,
+    failed_step: str | None,
+) -> Closing:
+    ending = _ending(order, store=store, ledger=ledger, failed_step=failed_step)
+    return Closing(
+        outcome=ending.outcome,
+        step=ending.step,
+        reason=ending.reason,
+        champion=registry.traffic(order.agent).champion,
+        at=clock.now(),
+    )
 
 
 def _never_opened(release_id: str, *, registry: Registry, ledger: Ledger, clock: Clock) -> Closing:

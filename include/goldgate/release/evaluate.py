@@ -15,7 +15,7 @@ from goldgate.domain.digest import digest_bytes
 from goldgate.ports.delivery import Clock
 from goldgate.ports.records import Ledger, ReleaseStore
 from goldgate.ports.tracking import Tracking
-from goldgate.release.records import failure_noted, note_once
+from goldgate.release.records import failure_noted, note_once, refuse_closed
 from goldgate.release.trial import CANDIDATE, CHAMPION, EvaluationKit, OnRow, Trial, measure_trial, results_path
 
 FOLDER = "evaluation"
@@ -54,6 +54,7 @@ def evaluate_candidate(
     order = trial.candidate.order
     evaluation = store.read(order.release_id, Evaluation)
     if evaluation is None:
+        refuse_closed(store, order.release_id)
         with failure_noted(ledger, order, step="evaluate"):
             evaluation = _evaluate(
                 trial,

@@ -17,9 +17,9 @@ from goldgate.ports.delivery import Clock
 from goldgate.ports.records import Ledger, Locks, ReleaseStore
 from goldgate.ports.registry import AliasMoved, AliasSuperseded, Registry
 from goldgate.release.history import INTENT, is_alias_entry
-from goldgate.release.records import find_entry, needed, note_once
+from goldgate.release.records import find_entry, needed, note_once, refuse_closed
 
-_LOCK_WITHIN_S: Final = 60.0
+LOCK_WITHIN_S: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +47,13 @@ def promote(
 
     Raises:
         StepMissingError: The candidate was not judged, registered, or put through a canary.
+        ReleaseClosedError: The release was closed before it was promoted.
     """
     facts = _facts(release_id, store=store)
-    with locks.hold(f"promote-{facts.order.agent}", within_s=_LOCK_WITHIN_S):
+    with locks.hold(f"promote-{facts.order.agent}", within_s=LOCK_WITHIN_S):
         promotion = store.read(release_id, Promotion)
         if promotion is None:
+            refuse_closed(store, release_id)
             promotion = _decide(facts, registry=registry, ledger=ledger, clock=clock)
             store.write(release_id, promotion)
         evidence: dict[str, JsonValue] = promotion.model_dump(mode="json")

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from goldgate.contracts.ledger import LedgerEntry
-from goldgate.contracts.release import ReleaseOrder
+from goldgate.contracts.release import Closing, ReleaseOrder
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.records import Ledger, ReleaseStore
 
@@ -23,6 +23,10 @@ _LONGEST_REASON: Final = 1000
 
 class StepMissingError(PermanentError):
     """A step was run before the one that it builds on."""
+
+
+class ReleaseClosedError(PermanentError):
+    """A step was run for a release that has ended."""
 
 
 def needed(store: ReleaseStore, release_id: str, kind: type[R]) -> R:
@@ -56,6 +60,20 @@ def find_entry(ledger: Ledger, order: ReleaseOrder, *, step: str, outcome: str) 
         if (entry.release_id, entry.step, entry.outcome) == (order.release_id, step, outcome)
     )
     return next(found, None)
+
+
+def refuse_closed(store: ReleaseStore, release_id: str) -> None:
+    """Stop a step of a release that somebody has closed meanwhile: what is closed moves nothing any more.
+
+    Raises:
+        ReleaseClosedError: It is closed.
+    """
+    closing = store.read(release_id, Closing)
+    if closing is not None:
+        raise ReleaseClosedError(
+            f"Release `{release_id}` was closed at {closing.at:%Y-%m-%d %H:%M:%S} UTC ({closing.outcome} at "
+            f"`{closing.step}`), so this step does nothing. Start a new release."
+        )
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from goldgate.domain.errors import PermanentError
 from goldgate.domain.verdict import Verdict
 from goldgate.ports.records import Ledger, ReleaseStore
 from goldgate.ports.registry import Registry
-from goldgate.release.records import failure_noted, needed, note_once
+from goldgate.release.records import failure_noted, needed, note_once, refuse_closed
 
 
 def register_candidate(release_id: str, *, store: ReleaseStore, registry: Registry, ledger: Ledger) -> Registration:
@@ -17,6 +17,7 @@ def register_candidate(release_id: str, *, store: ReleaseStore, registry: Regist
     order = needed(store, release_id, ReleaseOrder)
     registration = store.read(release_id, Registration)
     if registration is None:
+        refuse_closed(store, release_id)
         with failure_noted(ledger, order, step="register"):
             registration = _register(order, store=store, registry=registry, ledger=ledger)
         store.write(release_id, registration)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from goldgate.contracts.policy import CanaryPlan
 from goldgate.contracts.release import (
     Build,
     CanaryRecord,
@@ -15,10 +16,12 @@ from goldgate.contracts.release import (
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.verdict import Verdict
 from goldgate.ports.registry import CanaryTraffic
+from goldgate.release.canary import start_canary
 from goldgate.release.close import close_release
 from goldgate.release.open import ReleaseRefusedError, open_release
 from goldgate.release.promote import promote
-from goldgate.release.records import failure_noted
+from goldgate.release.records import ReleaseClosedError, failure_noted
+from goldgate.release.register import register_candidate
 from tests.fakes.failing_port import Countdown, FailingPort, KilledError
 from tests.fakes.release_desk import AT, ReleaseDesk
 
@@ -257,3 +260,53 @@ class TestKilledClosing:
         assert is_free(desk)
         assert desk.store.read("r1", CanaryRecord) is not None
         assert desk.store.read("r1", Registration) is not None
+
+
+class TestClosedRelease:
+    """Somebody closed it by hand while a task was still at work: what is closed moves nothing any more."""
+
+    def test_is_not_promoted(self):
+        desk = ReleaseDesk()
+        desk.ready()
+        close(desk)
+
+        with pytest.raises(ReleaseClosedError, match=r"Release `r1` was closed at .* does nothing"):
+            promote_it(desk)
+
+        assert desk.registry.traffic("a").champion is None
+        assert desk.ledger.story()[-1][0] == "close"
+
+    def test_is_not_registered(self):
+        desk = ReleaseDesk()
+        desk.judged()
+        close(desk)
+
+        with pytest.raises(ReleaseClosedError):
+            register_candidate("r1", store=desk.store, registry=desk.registry, ledger=desk.ledger)
+
+    def test_gets_no_canary_traffic(self):
+        desk = ReleaseDesk()
+        desk.judged()
+        register_candidate("r1", store=desk.store, registry=desk.registry, ledger=desk.ledger)
+        close(desk)
+
+        with pytest.raises(ReleaseClosedError):
+            start_canary(
+                "r1",
+                plan=CanaryPlan(),
+                store=desk.store,
+                registry=desk.registry,
+                ledger=desk.ledger,
+                clock=desk.clock,
+            )
+
+        assert desk.registry.traffic("a").canary is None
+
+    def test_still_shows_what_it_did(self):
+        """A step that left its record returns it, as ever."""
+        desk = ReleaseDesk()
+        desk.ready()
+        done = promote_it(desk)
+        close(desk)
+
+        assert promote_it(desk) == done
