@@ -75,7 +75,16 @@ class Playbook:
     wiring: Wiring
 
     def open(self, order: ReleaseOrder) -> ReleaseOrder:
-        """Claim the agent for a release."""
+        """Claim the agent for a release.
+
+        A folder is looked for first, so that a mistyped agent claims nothing. A git ref is for the check to find.
+
+        Raises:
+            PermanentError: There is no such agent or folder, or the agent cannot be claimed.
+        """
+        if self.wiring.store.read(order.release_id, ReleaseOrder) is None and not order.source.startswith("git:"):
+            agents, into = self.wiring.settings.agents, self.wiring.settings.home / "sources"
+            resolve_source(order.source, agent=order.agent, agents=agents, into=into)
         return open_release(order, store=self.wiring.store, ledger=self.wiring.ledger)
 
     def check(self, release_id: str) -> Candidate:

@@ -1,0 +1,45 @@
+"""The playbook on real folders, without any server."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from goldgate.contracts.release import ReleaseOrder
+from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints.playbook import Playbook
+from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.wiring import Wiring
+from tests.fakes.agent_folders import write_folder
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    """One agent, `tiny`, and an empty home."""
+    write_folder(tmp_path / "agents" / "tiny")
+    env = {"GOLDGATE_HOME": str(tmp_path / "home"), "GOLDGATE_AGENTS": str(tmp_path / "agents")}
+    return Playbook(Wiring(Settings.from_env(env)))
+
+
+def order(release_id: str = "r1", *, agent: str = "tiny", source: str = "") -> ReleaseOrder:
+    return ReleaseOrder(release_id=release_id, agent=agent, source=source, reason="why", by="me", opened_at=AT)
+
+
+class TestOpen:
+    @pytest.mark.parametrize("source", ["", "/no/such/folder"])
+    def test_claims_nothing_for_an_agent_that_is_not_there(self, playbook: Playbook, source: str):
+        with pytest.raises(PermanentError, match=r"nobody|no folder"):
+            playbook.open(order(agent="nobody", source=source))
+
+        assert playbook.wiring.store.read("r1", ReleaseOrder) is None
+        assert playbook.wiring.store.open_release("nobody", "r2", by="me", at=AT) is None
+
+    def test_goes_on_with_a_release_whose_folder_is_gone_by_now(self, playbook: Playbook):
+        """What was checked is frozen: a killed release does not need the folder again."""
+        playbook.open(order())
+        folder = playbook.wiring.settings.agents / "tiny"
+        folder.rename(folder.with_name("gone"))
+
+        assert playbook.open(order()) == order()
