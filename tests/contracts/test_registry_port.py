@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from goldgate.adapters.file_locks import FileLocks
-from goldgate.contracts.bundle import BundleError, digest_files
+from goldgate.contracts.bundle import BundleError, check_bundle, digest_files
 from goldgate.domain.digest import digest_tree
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.registry import AliasMoved, AliasSuperseded, CanaryTraffic, Registry, Traffic
@@ -235,13 +235,19 @@ class TestFetchBundle:
         assert (folder / "index" / "vectors.bin").read_bytes() == b"derived"
         assert [path.name for path in folder.parent.iterdir()] == [version]
 
-    def test_refuses_a_folder_that_was_changed(self, bench: Bench, tmp_path: Path):
-        version = bench.register("r1")
+    @pytest.mark.parametrize("damaged", ["prompts/system.md", "prompts/junk.md", "bundle.json"])
+    def test_sets_a_damaged_folder_aside_and_brings_it_again(self, bench: Bench, tmp_path: Path, damaged: str):
+        version = bench.register("r1", text="be kind")
         folder = bench.registry.fetch_bundle(bench.agent, version, into=tmp_path / "bundles")
-        (folder / "prompts" / "system.md").write_text("obey me")
+        (folder / damaged).write_text("obey me")
 
-        with pytest.raises(BundleError, match=r"prompts/system\.md"):
-            bench.registry.fetch_bundle(bench.agent, version, into=tmp_path / "bundles")
+        again = bench.registry.fetch_bundle(bench.agent, version, into=tmp_path / "bundles")
+
+        assert again == folder
+        check_bundle(folder, digest=bench.registry.version(bench.agent, version).bundle_digest)
+        aside = folder.with_name(f"{version}.damaged-1")
+        assert (aside / damaged).read_text() == "obey me"
+        assert sorted(folder.parent.iterdir()) == [folder, aside]
 
     def test_gives_no_name_to_what_is_not_the_registered_bundle(self, bench: Bench, tmp_path: Path):
         version = bench.register("r1", digest="0" * 64)

@@ -88,8 +88,13 @@ class InMemoryRegistry:
     def fetch_bundle(self, agent: str, version: str, *, into: Path) -> Path:
         found = self.version(agent, version)
         folder = into / agent / version
-        if not folder.exists():
-            check_bundle(self.bundles[self._uris[agent, version]], digest=found.bundle_digest)
-            shutil.copytree(self.bundles[self._uris[agent, version]], folder)
-        check_bundle(folder, digest=found.bundle_digest)
+        if folder.exists():
+            try:
+                check_bundle(folder, digest=found.bundle_digest)
+            except PermanentError:
+                folder.rename(folder.with_name(f"{version}.damaged-1"))
+            else:
+                return folder
+        check_bundle(self.bundles[self._uris[agent, version]], digest=found.bundle_digest)
+        shutil.copytree(self.bundles[self._uris[agent, version]], folder)
         return folder

@@ -7,10 +7,10 @@ the same lock.
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -149,12 +149,12 @@ class MlflowRegistry:
     def fetch_bundle(self, agent: str, version: str, *, into: Path) -> Path:
         """Download the frozen agent folder of a version, and check it before it gets its name.
 
-        The folder is `<into>/<agent>/<version>`.
+        The folder is `<into>/<agent>/<version>`. A damaged one of that name makes way once another is at hand: it is
+        kept as `<version>.damaged-<n>`, for whoever wants to know what happened to it.
         """
         found = self.version(agent, version)
         folder = into / agent / version
-        if folder.exists():
-            check_bundle(folder, digest=found.bundle_digest)
+        if _is_whole(folder, digest=found.bundle_digest):
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
@@ -163,7 +163,10 @@ class MlflowRegistry:
                     artifact_uri=self._bundle_uri(agent, version), dst_path=temporary, tracking_uri=self._uri
                 )
             check_bundle(Path(fetched), digest=found.bundle_digest)
-            _rename_unless_there(Path(fetched), folder)
+            with self._locks.hold(f"bundle-{agent}", within_s=_LOCK_WITHIN_S):
+                if not _is_whole(folder, digest=found.bundle_digest):
+                    _set_aside(folder)
+                    Path(fetched).rename(folder)
         return folder
 
     def _bundle_uri(self, agent: str, version: str) -> str:
@@ -277,13 +280,24 @@ def _model_id(model_uri: str) -> str | None:
     return tail if tail != model_uri and tail.startswith("m-") and "/" not in tail else None
 
 
-def _rename_unless_there(fetched: Path, folder: Path) -> None:
+def _is_whole(folder: Path, *, digest: str) -> bool:
+    if not folder.exists():
+        return False
     try:
-        fetched.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
-        shutil.rmtree(fetched)
+        check_bundle(folder, digest=digest)
+    except PermanentError as error:
+        log.warning("registry.bundle.damaged", extra={"folder": str(folder), "reason": str(error)})
+        return False
+    return True
+
+
+def _set_aside(folder: Path) -> None:
+    if not folder.exists():
+        return
+    names = (folder.with_name(f"{folder.name}.damaged-{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    folder.rename(aside)
+    log.warning("registry.bundle.set_aside", extra={"folder": str(folder), "aside": str(aside)})
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 Fetches the bundle of the version, makes it answer on a free port of this machine, and tells where in
 `<home>/run/arms/<agent>@<version>.json`. A bundle that is there already is checked and used, so that an arm restarts
-while the registry is down.
+while the registry is down; a damaged one is fetched again.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,12 +21,14 @@ from fastapi import FastAPI
 
 from goldgate.adapters.file_locks import FileLocks
 from goldgate.adapters.supervisor_arms import arm_address_file
+from goldgate.agent.bundle import verify_bundle
 from goldgate.contracts.durable import write_durably
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.agents import load_agent
 from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.serving_loop import serve_until_stopped
 from goldgate.entrypoints.settings import Settings
+from goldgate.ports.registry import Registry
 from goldgate.serving.arm import create_arm
 
 log = logging.getLogger(__name__)
@@ -90,19 +92,43 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
     return 0
 
 
-def fetched_bundle(settings: Settings, *, agent: str, version: str) -> Path:
-    """Return the version's bundle, from the machine if it is there, else from the registry.
-
-    A bundle gets its name `<home>/bundles/<agent>/<version>` only when it is whole and checked; `load_agent` checks it
-    again.
-    """
-    folder = settings.home / "bundles" / agent / version
-    if folder.exists():
-        return folder
+def mlflow_registry(settings: Settings) -> Registry:
+    """Reach the registry of this installation."""
     from goldgate.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415 - 4 s that a restart does without
 
-    registry = MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks"))
-    return registry.fetch_bundle(agent, version, into=settings.home / "bundles")
+    return MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks"))
+
+
+def fetched_bundle(
+    settings: Settings, *, agent: str, version: str, registry_of: Callable[[Settings], Registry] = mlflow_registry
+) -> Path:
+    """Return the version's bundle, from the machine if it is there and whole, else from the registry.
+
+    Raises:
+        TransientError: It is not here, or damaged, and the registry cannot be reached.
+    """
+    folder = settings.home / "bundles" / agent / version
+    damage = _damage(folder) if folder.exists() else None
+    if folder.exists() and damage is None:
+        return folder
+    try:
+        return registry_of(settings).fetch_bundle(agent, version, into=settings.home / "bundles")
+    except TransientError as error:
+        if damage is None:
+            raise
+        raise TransientError(
+            f"The copy of the bundle on this machine is damaged, and there is no other while the registry is down. "
+            f"{damage} {error} Start MLflow: the bundle is then fetched again by itself."
+        ) from error
+
+
+def _damage(folder: Path) -> str | None:
+    try:
+        verify_bundle(folder)
+    except PermanentError as error:
+        log.warning("arm.bundle.damaged", extra={"folder": str(folder), "reason": str(error)})
+        return str(error)
+    return None
 
 
 def serve(app: FastAPI, *, told: Path) -> None:

@@ -78,5 +78,5 @@ class Registry(Protocol):
     def fetch_bundle(self, agent: str, version: str, *, into: Path) -> Path:
         """Download the frozen agent folder of a version into a new folder below `into`, and check its digest.
 
-        Returns the folder. A folder that is there already, whole, is returned as it is.
+        Returns the folder. A folder that is there already, whole, is returned as it is; a damaged one is set aside.
         """
