@@ -34,7 +34,7 @@ $(STAMP): requirements-dev.txt pyproject.toml Makefile
 	done
 	if [ -z "$$python" ]; then
 	  echo "No Python found that fits. Expected 3.11, 3.12 or 3.13 with the module venv as python3.x or python3 on the PATH." >&2
-	  echo "Found: $$(python3 --version 2>&1 || echo none). On Debian and Ubuntu: apt-get install python3 python3-venv" >&2
+	  echo "Found: $$(python3 --version 2>/dev/null || echo none). On Debian and Ubuntu: apt-get install python3 python3-venv" >&2
 	  exit 1
 	fi
 	if ! $(PY) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then

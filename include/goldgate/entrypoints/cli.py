@@ -14,7 +14,7 @@ from goldgate.entrypoints.commands.task import task
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="goldgate")
 def goldgate() -> None:
-    r"""Eval-gated releases for LLM agents.
+    """Eval-gated releases for LLM agents.
 
     \b
     goldgate up                                  start everything on this machine
@@ -26,8 +26,8 @@ def goldgate() -> None:
     goldgate ledger verify                       check the history
 
     Exit codes: 0 done, 1 a gate said FAIL, 2 wrong usage, 3 UNDECIDED, 4 aborted in the canary or superseded,
-    5 impossible as it is, 75 try again later. Addresses and folders come from GOLDGATE_* variables.
-    """
+    5 impossible as it is, 70 a defect, 75 try again later. Addresses and folders come from GOLDGATE_* variables.
+    """  # noqa: D301 - a real backspace, by which click keeps the lines below it as they are
 
 
 for part in (agent, ci, demo, down, evaluate, judge, ledger, logs, release, rollback, serve, status, task, traffic, up):

@@ -23,7 +23,7 @@ from goldgate.contracts.durable import write_durably
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints import local
 from goldgate.entrypoints.demo_report import problems_of_story, release_of, shown, traffic_of
-from goldgate.entrypoints.demo_story import Chapter, Told, read_story, write_chapters
+from goldgate.entrypoints.demo_story import RUN_PREFIX, Chapter, Told, read_story, write_chapters
 from goldgate.entrypoints.demo_telling import telling
 from goldgate.entrypoints.local_airflow import password_of
 from goldgate.entrypoints.settings import Settings
@@ -66,7 +66,8 @@ def run_demo(
 ) -> int:
     """Play an agent's story from the beginning, show what came of it, and leave the stack up.
 
-    A story begins without a champion, so what an earlier run left in the home folder is moved to `earlier/<n>/` in it.
+    A story begins without a champion, so what an earlier demonstration left in the home folder is moved to
+    `earlier/<n>/` in it. Where there are other releases, nothing is touched.
 
     Returns:
         0 if every release ended as the story says and the rollback was served; else 1.
@@ -146,7 +147,7 @@ def _rollback(stage: Stage, releases: Sequence[DemoRelease], *, asked: Asked) ->
     champions = list(dict.fromkeys(one.champion for one in releases if one.outcome == "promoted" and one.champion))
     if len(champions) < 2:  # noqa: PLR2004 - one to leave, one to go back to
         return None
-    wanted, run_id = champions[-2], "demo-rollback"
+    wanted, run_id = champions[-2], f"{RUN_PREFIX}rollback"
     stage.say(f"\nRollback: from version {champions[-1]} to the champion before it")
     probe = VersionProbe(stage.settings.router_url, agent=stage.agent, asked=asked, version=wanted)
     probe.start()
@@ -220,6 +221,7 @@ def _set_aside(settings: Settings, *, say: Say) -> None:
     releases = settings.home / "releases"
     if not releases.is_dir() or not any(releases.iterdir()):
         return
+    _refuse_foreign(settings)
     if local.status(settings).up:
         local.down(settings, say=say)
     aside = _free_folder(settings.home / _EARLIER)
@@ -227,6 +229,18 @@ def _set_aside(settings: Settings, *, say: Say) -> None:
         if path.name != _EARLIER:
             path.rename(aside / path.name)
     say(f"What an earlier run left is in {aside} now.")
+
+
+def _refuse_foreign(settings: Settings) -> None:
+    """Leave alone what somebody released for real: moving it aside would take it offline."""
+    opened = [entry for entry in Wiring(settings).ledger.entries() if (entry.step, entry.outcome) == ("open", "opened")]
+    foreign = sorted({entry.release_id for entry in opened if not entry.release_id.startswith(RUN_PREFIX)})
+    if foreign:
+        raise PermanentError(
+            f"Found releases in `{settings.home}` that are not the demonstration's: {', '.join(foreign[:5])}. It would "
+            "move them aside and take their agents offline. Give it a folder and ports of its own (GOLDGATE_HOME, "
+            "GOLDGATE_*_URL), or move `releases` and `ledger` away yourself."
+        )
 
 
 def _free_folder(below: Path) -> Path:

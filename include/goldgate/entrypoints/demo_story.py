@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import yaml
 
@@ -11,6 +12,9 @@ from goldgate.contracts.documents import read_jsonl, read_yaml, yaml_documents
 from goldgate.contracts.story import LiveQuestion, Story, StoryRelease, merge_patch
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.settings import Settings
+
+RUN_PREFIX: Final = "demo-"
+"""Every run of a demonstration begins with it, so that its releases are told from anybody else's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,7 @@ def write_chapters(told: Told, *, into: Path) -> list[Chapter]:
         shutil.copytree(told.folder, source, ignore=shutil.ignore_patterns("__pycache__"))
         if release.patch:
             _patch_agent(source / "agent.yaml", release)
-        run_id = f"demo-{number}-{release.name}"[:63].rstrip("-")
+        run_id = f"{RUN_PREFIX}{number}-{release.name}"[:63].rstrip("-")
         chapters.append(Chapter(release=release, run_id=run_id, source=source))
     return chapters
 

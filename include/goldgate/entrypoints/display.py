@@ -1,7 +1,7 @@
 """What the command line prints: tables for people, JSON for programs, progress on standard error."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from pydantic_core import to_jsonable_python
 from rich.console import Console
@@ -50,11 +50,11 @@ def progress_of_rows(screen: Screen) -> Callable[[int, int], None]:
     return told
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Make a plain table."""
+def table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]], *, whole: Collection[str] = ()) -> Table:
+    """Make a plain table. Columns that are `whole` are never broken: people copy from them."""
     made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         made.add_row(*row)
     return made

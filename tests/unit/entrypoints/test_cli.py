@@ -117,6 +117,42 @@ class TestAgent:
         assert "agent.yaml:3" in found.stderr
 
 
+class TestBadInput:
+    """Exit code 1 is a verdict: a typing error, a full disk or a defect never looks like one."""
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["task", "run"], "`taskRef`, required when"),
+            (["task", "run", "airflow-helper"], "no message is given"),
+            (["release", "run", "a", "--reason", ""], "`reason`"),
+            (["release", "run", "a", "--reason", "x", "--release-id", "../x y"], "`release_id`"),
+        ],
+    )
+    def test_is_told_with_its_field(self, home, words, told):
+        found = run(home, *words)
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert "the command line" in found.stderr
+        assert told in found.stderr
+        assert "Traceback" not in found.stderr
+
+    def test_names_the_path_that_the_system_refused(self, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+
+        found = run(tmp_path / "file", "release", "run", "airflow-helper", "--reason", "x")
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert str(tmp_path / "file") in found.stderr
+        assert "Traceback" not in found.stderr
+
+    def test_shows_the_examples_of_the_help_one_a_line(self, home):
+        lines = run(home, "--help").stdout.splitlines()
+
+        assert [line for line in lines if line.strip().startswith("goldgate up ")]
+        assert not [line for line in lines if "\\b" in line]
+
+
 class TestTraffic:
     def test_ends_with_75_when_the_registry_is_down(self, home):
         with socket.socket() as taken:

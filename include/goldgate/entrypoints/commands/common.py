@@ -3,6 +3,7 @@
 import functools
 import os
 import secrets
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -10,10 +11,12 @@ from typing import Any
 
 import click
 
+from goldgate.contracts.release import ReleaseOrder
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.verdict import Verdict
 from goldgate.entrypoints.display import Screen
 from goldgate.entrypoints.settings import Settings
+from goldgate.ports.records import ReleaseStore
 
 
 class ExitCode(IntEnum):
@@ -30,13 +33,29 @@ class ExitCode(IntEnum):
     """The canary broke a guardrail, or somebody else moved the alias."""
     IMPOSSIBLE = 5
     """The job could not be done: a person must change something."""
+    DEFECT = 70
+    """Goldgate itself is wrong: the traceback says where (EX_SOFTWARE of sysexits.h)."""
     TRY_AGAIN = 75
     """The job could not be done now; the same command may succeed later (EX_TEMPFAIL of sysexits.h)."""
+    INTERRUPTED = 130
+    """Ctrl-C, as every shell has it."""
 
 
 def new_id(prefix: str) -> str:
     """Name something anew: readable, in order of time, and not twice."""
     return f"{prefix}-{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
+
+
+def known_order(store: ReleaseStore, release_id: str) -> ReleaseOrder:
+    """Look up a release or rehearsal by its id.
+
+    Raises:
+        PermanentError: There is none of that id.
+    """
+    order = store.read(release_id, ReleaseOrder)
+    if order is None:
+        raise PermanentError(f"Found no release `{release_id}`. `goldgate release list` shows those there are.")
+    return order
 
 
 def exit_code_of(verdict: Verdict) -> ExitCode:
@@ -72,6 +91,17 @@ def command(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
         except TransientError as error:
             screen.progress(f"error: {error}\nThe same command may succeed later.")
             raise SystemExit(ExitCode.TRY_AGAIN) from error
+        except OSError as error:
+            where = f" `{error.filename}`" if error.filename else ""
+            screen.progress(
+                f"error: the system refused{where}: {error.strerror or error}. Look at space and permissions."
+            )
+            raise SystemExit(ExitCode.IMPOSSIBLE) from error
+        except KeyboardInterrupt as error:
+            raise SystemExit(ExitCode.INTERRUPTED) from error
+        except Exception as error:  # whatever it is, it must not look like a verdict
+            screen.progress("".join(traceback.format_exception(error)))
+            raise SystemExit(ExitCode.DEFECT) from error
         raise SystemExit(ExitCode.DONE if code is None else code)
 
     return wrapped

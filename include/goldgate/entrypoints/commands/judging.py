@@ -6,7 +6,7 @@ import click
 from rich.table import Table
 
 from goldgate.contracts.release import Evaluation, Judgement
-from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of, new_id
+from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of, known_order, new_id
 from goldgate.entrypoints.display import Screen, figure_text, gates_table, progress_of_rows, table
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.rehearsal import rehearse, rehearse_evaluation
@@ -49,7 +49,9 @@ def judge(evaluation_id: str, *, screen: Screen, settings: Settings) -> ExitCode
 
     Ends with 0 PASS, 1 FAIL, 3 UNDECIDED.
     """
-    judgement = Playbook(Wiring(settings)).judge(evaluation_id)
+    playbook = Playbook(Wiring(settings))
+    known_order(playbook.wiring.store, evaluation_id)
+    judgement = playbook.judge(evaluation_id)
     return _tell(judgement, screen, {"id": evaluation_id, "judgement": judgement})
 
 

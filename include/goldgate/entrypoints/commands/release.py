@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 from rich.table import Table
 
+from goldgate.contracts.documents import parse
 from goldgate.contracts.release import (
     Build,
     CanaryRecord,
@@ -21,7 +22,7 @@ from goldgate.contracts.release import (
 )
 from goldgate.domain.digest import short
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of, new_id
+from goldgate.entrypoints.commands.common import ExitCode, command, exit_code_of, known_order, new_id
 from goldgate.entrypoints.display import Screen, gates_table, progress_of_rows, table
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.settings import Settings
@@ -49,26 +50,29 @@ def run(
     Ends with 0 promoted, 1 failed a gate, 3 undecided, 4 aborted in the canary, 5 impossible, 75 try again.
     """
     playbook = Playbook(Wiring(settings))
-    order = ReleaseOrder(
-        release_id=release_id or new_id(agent),
-        agent=agent,
-        source=source,
-        reason=reason,
-        by=getpass.getuser(),
-        opened_at=datetime.now(UTC),
-    )
+    asked = {
+        "release_id": release_id or new_id(agent),
+        "agent": agent,
+        "source": source,
+        "reason": reason,
+        "by": getpass.getuser(),
+        "opened_at": datetime.now(UTC),
+    }
+    order = parse(asked, ReleaseOrder, where="the command line")
     order = playbook.open(order)
     screen.progress(f"release {order.release_id}")
-    failed_step: str | None = None
-    error: PermanentError | TransientError | None = None
     try:
         failed_step = _walk(playbook, order.release_id, screen)
-    except (PermanentError, TransientError) as caught:
-        error = caught
+    except TransientError:
+        screen.progress(
+            f"The release stays open. Go on with `--release-id {order.release_id}`, "
+            f"or end it with `goldgate release close {order.release_id}`."
+        )
+        raise
+    except PermanentError:
+        screen.result(playbook.close(order.release_id))
+        raise
     closing = playbook.close(order.release_id, failed_step=failed_step)
-    if error is not None:
-        screen.result(closing)
-        raise error
     _show(playbook, order.release_id, screen)
     return _exit_code(playbook, order.release_id, closing)
 
@@ -137,7 +141,8 @@ def list_releases(*, screen: Screen, settings: Settings) -> None:
                 "reason": closing.reason if closing else (order.reason if order else "?"),
             }
         )
-    shown = table("", ("release", "agent", "opened", "outcome", "reason"), [list(row.values()) for row in rows])
+    columns = ("release", "agent", "opened", "outcome", "reason")
+    shown = table("", columns, [list(row.values()) for row in rows], whole={"release"})
     screen.result(rows, shown if rows else "No release yet.")
 
 
@@ -147,8 +152,7 @@ def list_releases(*, screen: Screen, settings: Settings) -> None:
 def show(release_id: str, *, screen: Screen, settings: Settings) -> None:
     """Show all records of one release."""
     playbook = Playbook(Wiring(settings))
-    if playbook.wiring.store.read(release_id, ReleaseOrder) is None:
-        raise PermanentError(f"Found no release `{release_id}`. `goldgate release list` shows those there are.")
+    known_order(playbook.wiring.store, release_id)
     _show(playbook, release_id, screen)
 
 

@@ -4,6 +4,7 @@ import os
 
 import click
 
+from goldgate.contracts.documents import parse
 from goldgate.contracts.resources import TaskRunSpec
 from goldgate.domain.task_run import Phase
 from goldgate.entrypoints.commands.common import ExitCode, command
@@ -26,7 +27,9 @@ def run(
     agent_name: str | None, message: str | None, task_ref: str | None, *, screen: Screen, settings: Settings
 ) -> ExitCode:
     """Ask AGENT one MESSAGE, or run a task by its name. Ends with 1 if the run failed."""
-    spec = TaskRunSpec(task_ref=task_ref, agent_ref=agent_name, user_message=message)
+    asked = {"taskRef": task_ref, "agentRef": agent_name, "userMessage": message}
+    given = {name: value for name, value in asked.items() if value is not None}
+    spec = parse(given, TaskRunSpec, where="the command line")
     done = run_task(spec, settings=settings, env=os.environ)
     status = done.status
     text = status.output if status.phase is Phase.FINAL_ANSWER else f"{status.phase.value}: {status.error}"
