@@ -45,13 +45,14 @@ class ReleaseDesk:
         champion: str | None = None,
         verdict: Verdict = Verdict.PASS,
         results_valid: bool = True,
+        answering: str | None = None,
     ) -> None:
-        """Write the records of a release up to its judgement."""
+        """Write the records of a release up to its judgement. `answering`: the bundle evaluated, if not its own."""
         order, digest = self.order(release_id), release_id.encode().hex().rjust(64, "0")
         self.store.open_release("a", release_id, by="me", at=AT)
         self.store.write(release_id, order)
         self.store.write(release_id, candidate(order, bundle_digest=digest))
-        self.store.write(release_id, evaluation(digest, champion=champion))
+        self.store.write(release_id, evaluation(answering or digest, champion=champion))
         image = ImageBuilt(builder="b", reference="r", digest="sha256:1", reused=False)
         self.store.write(release_id, Build(model_uri=f"models:/m-{release_id}", signature_digest="s", image=image))
         self.store.write(
@@ -66,9 +67,10 @@ class ReleaseDesk:
         champion: str | None = None,
         verdict: Verdict = Verdict.PASS,
         canary: Literal["passed", "aborted", "undecided", "skipped"] | None = None,
+        results_valid: bool = True,
     ) -> str:
         """Write the records of a release up to its canary, and return its version."""
-        self.judged(release_id, champion=champion, verdict=verdict)
+        self.judged(release_id, champion=champion, verdict=verdict, results_valid=results_valid)
         tags = {"release_id": release_id, "bundle_digest": release_id.encode().hex().rjust(64, "0")}
         version = self.registry.register(
             agent="a", model_uri=f"models:/m-{release_id}", run_id="run", tags=tags

@@ -11,8 +11,10 @@ _ANY_QUESTION = "How does this work?"
 class AgentRuntime:
     """Answers questions, many threads at once, until it is closed."""
 
-    def __init__(self, equipment: Equipment, *, release: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, equipment: Equipment, *, digest: str = "", release: Callable[[], None] = lambda: None) -> None:
         """Take over what the agent works with; `release` gives back the rest when it is closed."""
+        self.digest = digest
+        """Of the bundle that answers, verified when it was loaded. Empty for an agent that is no bundle."""
         self._equipment = equipment
         self._release = release
         self._is_closed = False

@@ -116,7 +116,7 @@ def load_agent(bundle: Path, *, env: Mapping[str, str]) -> AgentRuntime:
         model.close()
         opened.release()
 
-    return AgentRuntime(equipment, release=release)
+    return AgentRuntime(equipment, digest=digest, release=release)
 
 
 def _frozen(path: Path, manifest: BundleManifest, agent: AgentFolder, tools: PinnedTools) -> FrozenBundle:

@@ -246,6 +246,7 @@ class Playbook:
         refuse_secrets(folder)
         policy = read_yaml(folder / POLICY, ReleasePolicy)
         gold = read_gold_set(folder, policy=policy)
+        refuse_out_of_reach(policy, gold.rows)
         return Validated(policy=policy, gold=gold, bundle=self._freeze(folder, agent, gold))
 
     def keep_judges(self, release_id: str) -> ReleasePolicy:
@@ -273,6 +274,7 @@ class Playbook:
                     policy=policy,
                     rows=read_gold_set(self.judged_by(release_id), policy=policy).rows,
                     predict=runtime.predict,
+                    bundle_digest=runtime.digest,
                     champion=champion,
                 ),
                 params=tracked_params(agent),
@@ -296,8 +298,7 @@ class Playbook:
         bundle = registry.fetch_bundle(agent, version, into=self.wiring.settings.home / "bundles")
         with contextlib.closing(load_agent(bundle, env=os.environ)) as runtime:
             runtime.warm_up()
-            digest = registry.version(agent, version).bundle_digest
-            yield Champion(version=version, bundle_digest=digest, predict=runtime.predict)
+            yield Champion(version=version, bundle_digest=runtime.digest, predict=runtime.predict)
 
     def _inspect(self, folder: Path, agent: str, policy: ReleasePolicy) -> Inspection:
         bundle = self._freeze(folder, agent, read_gold_set(folder, policy=policy))

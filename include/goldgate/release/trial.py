@@ -96,6 +96,8 @@ class Trial:
     policy: ReleasePolicy
     rows: Sequence[GoldRow]
     predict: Predict
+    bundle_digest: str
+    """Which bundle answers in `predict`: as verified when it was loaded, not as the record of the candidate has it."""
     champion: Champion | None
     """None if no version serves yet."""
 
@@ -118,7 +120,7 @@ class Trial:
     @property
     def digests(self) -> dict[str, str]:
         """Which bundles answer."""
-        ours = {CANDIDATE: self.candidate.bundle_digest}
+        ours = {CANDIDATE: self.bundle_digest}
         return ours | ({CHAMPION: self.champion.bundle_digest} if self.champion else {})
 
 

@@ -1,5 +1,7 @@
 """The playbook on real folders, without any server."""
 
+import contextlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from goldgate.contracts.release import ReleaseOrder
 from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints.agents import freeze_agent, load_agent
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
@@ -43,3 +46,12 @@ class TestOpen:
         folder.rename(folder.with_name("gone"))
 
         assert playbook.open(order()) == order()
+
+
+class TestLoadedAgent:
+    def test_says_which_bundle_it_is(self, playbook: Playbook, tmp_path: Path):
+        env = {"PATH": os.environ["PATH"], "MODEL_URL": "http://127.0.0.1:9/v1"}
+        frozen = freeze_agent(playbook.wiring.settings.agents / "tiny", into=tmp_path / "bundles", env=env)
+
+        with contextlib.closing(load_agent(frozen.path, env=env)) as loaded:
+            assert loaded.digest == frozen.digest

@@ -1,5 +1,6 @@
 """An evaluation is measured once, kept, logged, and recorded."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_ledger import InMemoryLedger
 from tests.fakes.in_memory_release_store import InMemoryReleaseStore
 from tests.fakes.in_memory_tracking import InMemoryTracking
-from tests.fakes.judged_releases import CHAMPION_DIGEST, candidate, policy
+from tests.fakes.judged_releases import CANDIDATE_DIGEST, CHAMPION_DIGEST, candidate, policy
 
 ROWS = gold_rows(40)
 KIT = EvaluationKit(run=run_gold_set, scorecard=make_scorecard, write_results=write_results, read_results=read_results)
@@ -50,11 +51,17 @@ class Bench:
             Champion(version="7", bundle_digest=CHAMPION_DIGEST, predict=self.champion_agent) if with_champion else None
         )
         self.policy = policy(evaluation=EvaluationPlan(concurrency=2))
+        self.answering = CANDIDATE_DIGEST
 
     @property
     def trial(self) -> Trial:
         return Trial(
-            candidate=candidate(rows=40), policy=self.policy, rows=ROWS, predict=self.agent, champion=self.champion
+            candidate=candidate(rows=40),
+            policy=self.policy,
+            rows=ROWS,
+            predict=self.agent,
+            bundle_digest=self.answering,
+            champion=self.champion,
         )
 
     @property
@@ -84,6 +91,12 @@ class TestEvaluateCandidate:
         assert evaluation.champion_version == "7"
         assert evaluation.champion.bundle_digest == CHAMPION_DIGEST
         assert evaluation.candidate.basis == evaluation.champion.basis
+
+    def test_names_the_bundle_that_answered_whatever_the_candidate_is_recorded_as(self, tmp_path):
+        bench = Bench(tmp_path)
+        bench.answering = "e" * 64
+
+        assert bench.evaluate().candidate.bundle_digest == "e" * 64
 
     def test_evaluates_a_first_candidate_alone(self, tmp_path):
         evaluation = Bench(tmp_path, with_champion=False).evaluate()
@@ -205,7 +218,7 @@ class TestMeasureTrial:
 
     def test_refuses_other_rows_than_were_checked(self, tmp_path):
         bench = Bench(tmp_path)
-        trial = Trial(candidate=candidate(rows=39), policy=bench.policy, rows=ROWS, predict=bench.agent, champion=None)
+        trial = dataclasses.replace(bench.trial, candidate=candidate(rows=39), champion=None)
 
         with pytest.raises(BasisError, match=r"40 rows; expected .* and 39 rows"):
             measure_trial(trial, kit=KIT, clock=FrozenClock(), folder=bench.folder, on_row=lambda *_: None)

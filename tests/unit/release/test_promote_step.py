@@ -16,6 +16,7 @@ from goldgate.release.promote import promote
 from goldgate.release.records import StepMissingError
 from goldgate.release.rollback import rollback
 from tests.fakes.failing_port import Countdown, FailingPort, KilledError
+from tests.fakes.meeting_ledger import MeetingLedger
 from tests.fakes.release_desk import ReleaseDesk
 
 
@@ -108,6 +109,13 @@ class TestPromote:
         promotion = run(desk)
 
         assert (promotion.outcome, promotion.reason) == ("refused", f"the candidate was judged `{verdict.value}`")
+        assert desk.registry.moves == []
+
+    def test_refuses_a_pass_on_results_that_are_not_valid(self):
+        desk = ReleaseDesk()
+        desk.ready(results_valid=False)
+
+        assert run(desk).outcome == "refused"
         assert desk.registry.moves == []
 
     def test_is_an_error_before_the_canary(self):
@@ -218,6 +226,16 @@ class TestConcurrentPromotions:
 
         assert results[0] == results[1]
         assert len(desk.registry.moves) == 1
+
+    def test_of_the_same_release_mean_it_once(self):
+        desk = ReleaseDesk()
+        desk.ready("r1")
+        ledger = MeetingLedger(desk.ledger)
+
+        results = _together(lambda: run(desk, "r1", ledger=ledger), lambda: run(desk, "r1", ledger=ledger))
+
+        assert results[0] == results[1]
+        assert desk.ledger.story() == [("promote", "intent"), ("promote", "promoted")]
 
 
 def _race(desk: ReleaseDesk, store: ReleaseStore | None, ledger: Ledger | None, locks: Locks | None) -> None:

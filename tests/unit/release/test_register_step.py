@@ -66,6 +66,15 @@ class TestRegisterCandidate:
 
         assert desk.registry.agents() == []
 
+    def test_refuses_evidence_of_another_bundle(self):
+        desk = ReleaseDesk()
+        desk.judged(answering="e" * 64)
+
+        with pytest.raises(PermanentError, match="evaluated bundle eeeeeeeeeeee"):
+            register(desk)
+
+        assert desk.registry.agents() == []
+
     def test_refuses_a_release_that_was_not_judged(self):
         desk = ReleaseDesk()
         desk.store.write("r1", desk.order())

@@ -1,5 +1,7 @@
 """Back to an earlier champion, by the ledger's memory, and never to what was rolled back from."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from goldgate.contracts.release import Promotion
@@ -8,6 +10,7 @@ from goldgate.ports.registry import CanaryTraffic
 from goldgate.release.promote import promote
 from goldgate.release.rollback import rollback
 from tests.fakes.failing_port import Countdown, FailingPort, KilledError
+from tests.fakes.meeting_ledger import MeetingLedger
 from tests.fakes.release_desk import ReleaseDesk
 
 
@@ -106,12 +109,34 @@ class TestRollback:
 
         assert back(desk).version == "2"
 
+    def test_moves_nothing_on_a_history_that_was_changed(self):
+        desk = champions(3)
+        desk.ledger.written[1]["by"] = "eve"
+        told = desk.ledger.story()
+
+        with pytest.raises(PermanentError, match="entry 1 was changed"):
+            back(desk)
+
+        assert desk.registry.traffic("a").champion == "3"
+        assert desk.ledger.story() == told
+
     def test_asked_twice_with_one_request_id_happens_once(self):
         desk = champions(3)
 
         assert back(desk, request_id="run-1") == back(desk, request_id="run-1")
         assert desk.registry.traffic("a").champion == "2"
         assert back(desk, request_id="run-2").version == "1"
+
+    def test_asked_twice_at_once_happens_once(self):
+        desk = champions(3)
+        ledger = MeetingLedger(desk.ledger)
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = pool.map(lambda _: back(desk, request_id="run-1", ledger=ledger), range(2))
+
+        assert first == second
+        assert desk.registry.traffic("a").champion == "2"
+        assert desk.ledger.story().count(("rollback", "intent")) == 1
 
 
 def _calls() -> int:
