@@ -22,7 +22,7 @@ from goldgate.contracts.documents import read_json
 from goldgate.contracts.durable import write_durably
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 from goldgate.domain.digest import Digest, digest_bytes, digest_json
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
 
 DEFAULT_BASE: Final = "docker.io/library/python:3.11-slim-bookworm"
 """A tag, so that a first build works anywhere; `GOLDGATE_IMAGE_BASE` pins one by digest, and a release should."""
@@ -35,6 +35,10 @@ _BUILD_WITHIN_S: Final = 900.0
 _ASK_WITHIN_S: Final = 20.0
 _TOLD_LINES: Final = 6
 _TOLD_CHARACTERS: Final = 600
+_TOO_SLOW: Final = 124
+"""What `timeout(1)` ends with."""
+_SIGNALS: Final = range(129, 193)
+"""How a shell, and a builder for the step that it ran, tell the signal that ended a program: 128 and its number."""
 _LOGIN: Final = re.compile(r"(?<=://)[^\s/@]+@")
 
 
@@ -43,8 +47,14 @@ class Ran:
     """How a program ended."""
 
     code: int
+    """Negative: the signal that ended it."""
     output: str
     """Standard output and error, as they came."""
+
+    @property
+    def was_cut_short(self) -> bool:
+        """It was ended from outside, or took too long: that says nothing about what it was asked."""
+        return self.code < 0 or self.code == _TOO_SLOW or self.code in _SIGNALS
 
 
 Run = Callable[[Sequence[str], Mapping[str, str], float], Ran]
@@ -105,7 +115,7 @@ def run_program(command: Sequence[str], env: Mapping[str, str], within_s: float)
     except FileNotFoundError:
         return Ran(code=127, output="not installed")
     except subprocess.TimeoutExpired:
-        return Ran(code=124, output=f"did not end within {within_s:g} s")
+        return Ran(code=_TOO_SLOW, output=f"did not end within {within_s:g} s")
     return Ran(code=ended.returncode, output=ended.stdout.decode(errors="replace"))
 
 
@@ -120,7 +130,11 @@ class ContainerImages:
     def build(
         self, *, context: Path, dockerfile: Path, name: str, labels: dict[str, str]
     ) -> ImageBuilt | ImageUnavailable:
-        """Build, or say why not. The same inputs are not built twice, as long as the image is still there."""
+        """Build, or say why not. The same inputs are not built twice, as long as the image is still there.
+
+        Raises:
+            TransientError: The builder was ended by a signal, or took too long.
+        """
         builder = self._working()
         if isinstance(builder, ImageUnavailable):
             return builder
@@ -176,6 +190,11 @@ class ContainerImages:
                 str(dockerfile.resolve()),
             ]
             built = self._run([*command, str(staged)], self._environment(builder), _BUILD_WITHIN_S)
+        if built.was_cut_short:
+            raise TransientError(
+                f"Found that {builder.name} ended with {built.code} before `{reference}` was built; expected it to run "
+                f"to its end within {_BUILD_WITHIN_S:g} s: {_told(built.output, lines=1)}. Build again."
+            )
         if built.code != 0:
             return ImageUnavailable(reason=f"{builder.name} could not build `{reference}`: {_told(built.output)}")
         digest = self._digest(builder, reference)

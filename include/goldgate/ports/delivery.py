@@ -18,7 +18,11 @@ class ImageBuilder(Protocol):
     def build(
         self, *, context: Path, dockerfile: Path, name: str, labels: dict[str, str]
     ) -> ImageBuilt | ImageUnavailable:
-        """Build, or say why not. The same inputs are not built twice."""
+        """Build, or say why not. The same inputs are not built twice.
+
+        Raises:
+            TransientError: The build was cut short; that is no answer.
+        """
 
 
 class Arms(Protocol):

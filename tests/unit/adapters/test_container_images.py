@@ -7,7 +7,7 @@ import pytest
 
 from goldgate.adapters.container_images import DEFAULT_BASE, ContainerImages, Ran, run_program
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
 from tests.fakes.scripted_programs import ScriptedPrograms
 
 WORKS = Ran(code=0, output="")
@@ -94,6 +94,17 @@ class TestBuild:
         assert image.reason.endswith("line 19 | Error: https://***@mirror/simple: no host")
         assert "line 3" not in image.reason
         assert "pw" not in image.reason
+
+    @pytest.mark.parametrize("code", [-15, -9, 124, 137])
+    def test_takes_a_build_that_was_cut_short_as_no_answer(self, tmp_path: Path, code: int):
+        """Killed, by a signal to it or to its step, or too slow: the next try may succeed."""
+        cut_short = Ran(code=code, output="STEP 3/9")
+        bench = Bench(tmp_path, ScriptedPrograms({**BUILDAH, "buildah build": [cut_short, WORKS]}))
+
+        with pytest.raises(TransientError, match="Build again"):
+            bench.build()
+
+        assert isinstance(bench.build(), ImageBuilt)
 
     def test_does_not_trust_a_build_that_left_no_image(self, tmp_path: Path):
         programs = ScriptedPrograms({**BUILDAH, "buildah inspect": Ran(code=0, output="")})
