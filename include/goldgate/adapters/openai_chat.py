@@ -9,8 +9,15 @@ import openai
 from pydantic import JsonValue
 
 from goldgate.contracts.resources import LLMSpec, Price
-from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ChatMessage, ChatReply, ToolDefinition, ToolRequest
+from goldgate.domain.errors import PermanentError
+from goldgate.ports.model import (
+    ChatMessage,
+    ChatReply,
+    ModelRefusedError,
+    ModelUnavailableError,
+    ToolDefinition,
+    ToolRequest,
+)
 
 _NO_KEY = "none"
 """Sent to an endpoint that asks for no key: the client refuses to send nothing."""
@@ -50,9 +57,11 @@ class OpenAIChatModel:
         self._base_url = spec.base_url or _required(
             env, spec.base_url_from.env if spec.base_url_from else "", "baseUrl"
         )
-        key = _required(env, spec.api_key_from.env, "apiKey") if spec.api_key_from else _NO_KEY
+        self._key = _required(env, spec.api_key_from.env, "apiKey") if spec.api_key_from else _NO_KEY
         # Retries are counted here, because the client's own know no deadline: it may wait 120 s for one.
-        self._client = openai.OpenAI(base_url=self._base_url, api_key=key, max_retries=0, timeout=spec.timeout_seconds)
+        self._client = openai.OpenAI(
+            base_url=self._base_url, api_key=self._key, max_retries=0, timeout=spec.timeout_seconds
+        )
 
     @property
     def name(self) -> str:
@@ -66,7 +75,10 @@ class OpenAIChatModel:
     def complete(
         self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolDefinition] = (), within_s: float
     ) -> ChatReply:
-        """Ask once, with the retries of the resource, by `within_s` seconds."""
+        """Ask once, with the retries of the resource, by `within_s` seconds.
+
+        The client's errors are no cause of ours: a traceback would show the endpoint's text with the key it may echo.
+        """
         body = self._body(messages, tools)
         deadline = self._clock() + within_s
         attempt = 0
@@ -78,9 +90,9 @@ class OpenAIChatModel:
                 asked = _retry_after_s(error)
                 wait_s = asked if asked is not None else min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S)
                 if attempt >= self._spec.max_retries or self._clock() + wait_s >= deadline:
-                    raise self._transient(error, attempts=attempt + 1, asked_s=asked) from error
+                    raise self._unavailable(error, attempts=attempt + 1, asked_s=asked) from None
             except openai.APIError as error:
-                raise PermanentError(self._told(error)) from error
+                raise ModelRefusedError(self._told(error), status=_status(error)) from None
             attempt += 1
             self._sleep(wait_s)
 
@@ -91,14 +103,22 @@ class OpenAIChatModel:
             body["tools"] = [_tool(tool) for tool in tools]
         return body
 
-    def _transient(self, error: openai.APIError, *, attempts: int, asked_s: float | None) -> TransientError:
+    def _unavailable(self, error: openai.APIError, *, attempts: int, asked_s: float | None) -> ModelUnavailableError:
         retry_after = timedelta(seconds=asked_s) if asked_s is not None else None
         tries = "once" if attempts == 1 else f"{attempts} times"
-        return TransientError(f"{self._told(error)} Tried {tries}.", retry_after=retry_after)
+        return ModelUnavailableError(
+            f"{self._told(error)} Tried {tries}.", status=_status(error), retry_after=retry_after
+        )
 
     def _told(self, error: openai.APIError) -> str:
-        status = f"status {error.status_code}" if isinstance(error, openai.APIStatusError) else type(error).__name__
-        return f"Model `{self._spec.model}` at {self._base_url} gave {status}: {error.message[:300]}."
+        status = _status(error)
+        kind = f"status {status}" if status is not None else type(error).__name__
+        text = error.message if self._key == _NO_KEY else error.message.replace(self._key, "[key]")
+        return f"Model `{self._spec.model}` at {self._base_url} gave {kind}: {text[:300]}."
+
+
+def _status(error: openai.APIError) -> int | None:
+    return error.status_code if isinstance(error, openai.APIStatusError) else None
 
 
 def _required(env: Mapping[str, str], name: str, field: str) -> str:
@@ -146,7 +166,9 @@ def _tool(tool: ToolDefinition) -> dict[str, JsonValue]:
 def _reply(completion: Any, price: Price) -> ChatReply:
     choices = getattr(completion, "choices", None)
     if not choices or choices[0].message is None:
-        raise PermanentError("The endpoint answered without a choice; expected a chat completion. Check its address.")
+        raise ModelRefusedError(
+            "The endpoint answered without a choice; expected a chat completion. Check its address."
+        )
     message, usage = choices[0].message, completion.usage
     details = usage.prompt_tokens_details if usage else None
     tokens_in = usage.prompt_tokens if usage else 0

@@ -8,6 +8,7 @@ import openai
 from goldgate.contracts.resources import EmbedderSpec, FromEnv
 from goldgate.domain.errors import PermanentError, TransientError
 
+_NO_KEY = "none"
 _BATCH = 128
 _TIMEOUT_S = 10.0
 _MAX_RETRIES = 2
@@ -23,10 +24,10 @@ class OpenAIEmbedder:
             PermanentError: A variable that the agent names is not set, or the agent names no endpoint.
         """
         base_url = spec.base_url or _required(env, spec.base_url_from)
-        key = _required(env, spec.api_key_from) if spec.api_key_from else "none"
+        self._key = _required(env, spec.api_key_from) if spec.api_key_from else _NO_KEY
         self._model = spec.model or ""
         self._base_url = base_url
-        self._client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=_MAX_RETRIES, timeout=_TIMEOUT_S)
+        self._client = openai.OpenAI(base_url=base_url, api_key=self._key, max_retries=_MAX_RETRIES, timeout=_TIMEOUT_S)
 
     @property
     def name(self) -> str:
@@ -63,9 +64,9 @@ class OpenAIEmbedder:
             openai.InternalServerError,
             openai.ConflictError,
         ) as error:
-            raise TransientError(self._told(error)) from error
+            raise TransientError(self._told(error)) from None  # its traceback may show the key
         except openai.APIError as error:
-            raise PermanentError(self._told(error)) from error
+            raise PermanentError(self._told(error)) from None
         vectors = [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
         if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) != 1:
             raise PermanentError(
@@ -75,7 +76,8 @@ class OpenAIEmbedder:
         return vectors
 
     def _told(self, error: openai.APIError) -> str:
-        return f"Embedding model `{self._model}` at {self._base_url}: {type(error).__name__}: {error.message[:300]}."
+        text = error.message if self._key == _NO_KEY else error.message.replace(self._key, "[key]")
+        return f"Embedding model `{self._model}` at {self._base_url}: {type(error).__name__}: {text[:300]}."
 
 
 def _required(env: Mapping[str, str], source: FromEnv | None) -> str:

@@ -4,6 +4,7 @@ Whoever drives it (a plain loop, or a run that records every transition first) d
 what a step does is decided here. Of one request, for one thread.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,16 @@ from goldgate.agent.trace import NewId, Stopwatch, Waterfall
 from goldgate.contracts.prediction import PredictRequest, PredictResponse, SafetyFlag, ToolCall, Usage
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.knowledge import Chunk
-from goldgate.ports.model import ChatMessage, ChatModel, ChatReply, ToolRequest
+from goldgate.ports.model import (
+    ChatMessage,
+    ChatModel,
+    ChatReply,
+    ModelRefusedError,
+    ModelUnavailableError,
+    ToolRequest,
+)
+
+_log = logging.getLogger(__name__)
 
 _CITATION = re.compile(r"\[([^\[\]\n]{1,400})\]")
 _MODEL_REFUSES = re.compile(
@@ -27,6 +37,9 @@ _MODEL_REFUSES = re.compile(
     r"(?:help|assist|answer|comply|provide|share|disclose|do that|fulfil)",
     re.IGNORECASE,
 )
+
+_FINISH_REASONS = {"stop", "length", "tool_calls", "function_call", "content_filter"}
+"""What an endpoint may say; anything else is its own text, which is not handed on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +157,7 @@ class Episode:
             with self._waterfall.span("retrieval"):
                 found = knowledge.find(self._question)
         except (PermanentError, TransientError) as error:
-            self._fail(f"retrieval: {error}")
+            self._fail_outside("retrieval", error)
             return
         if found.relevance is not None and found.relevance < knowledge.spec.min_relevance:
             self._refuse("out_of_domain")
@@ -185,7 +198,9 @@ class Episode:
                     self.messages, tools=self.equipment.toolbox.definitions, within_s=self._remaining_s
                 )
         except (PermanentError, TransientError) as error:
-            self._fail("timeout" if self._remaining_s <= 0 else f"model: {error}")
+            self._fail_outside("model", error)
+            if self._remaining_s <= 0:
+                self._fail("timeout")
             return
         self._take(reply)
 
@@ -206,7 +221,8 @@ class Episode:
         if reply.finish_reason == "content_filter":
             self._refuse("refused_by_model")
         elif not reply.content.strip():
-            self._fail(f"model: found an empty answer (finish reason `{reply.finish_reason}`); expected text")
+            reason = reply.finish_reason if reply.finish_reason in _FINISH_REASONS else "unknown"
+            self._fail(f"model: found an empty answer (finish reason `{reason}`); expected text")
         else:
             self.answer, self.is_over = reply.content, True
 
@@ -252,6 +268,14 @@ class Episode:
         self.error, self.is_over, self.pending = error, True, ()
 
     def _flag(self, flag: SafetyFlag) -> None:
+    def _fail_outside(self, part: str, error: PermanentError | TransientError) -> None:
+        """Answer with what kind of failure it was; what others wrote about it goes to this process's log alone."""
+        reason, _ = personal_data.redact(str(error))
+        _log.warning(f"agent.{part}.failed", extra={"trace_id": self.trace_id, "reason": reason})
+        kind = "refused" if isinstance(error, PermanentError) else "unavailable"
+        status = error.status if isinstance(error, ModelRefusedError | ModelUnavailableError) else None
+        self._fail(f"{part}: {kind}" if status is None else f"{part}: {status} {kind}")
+
         if flag not in self._flags:
             self._flags.append(flag)
 

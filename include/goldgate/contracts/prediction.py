@@ -81,7 +81,9 @@ class PredictResponse(Contract):
     latency_ms_llm: float = Field(ge=0)
     safety_flags: list[SafetyFlag] = Field(default_factory=list)
     error: str | None = None
-    """Why there is no proper answer: `timeout`, `max_steps`, `model: ...`, `tool: ...`."""
+    """Why there is no proper answer: `timeout`, `max_steps`, `question: ...`, `retrieval: unavailable`,
+    `model: 401 refused`. Kind and status only: nothing that an endpoint wrote.
+    """
     trace_id: str
     model: str
     """`name` of the LLM's model, as pinned."""

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
+
+from goldgate.domain.errors import PermanentError, TransientError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,6 @@ class ChatModel(Protocol):
         """Ask once, retries included, and return by `within_s` seconds.
 
         Raises:
-            TransientError: Rate limit, time-out or server error that retries did not cure.
-            PermanentError: The endpoint refuses the request itself.
+            ModelUnavailableError: Rate limit, time-out or server error that retries did not cure.
+            ModelRefusedError: The endpoint refuses the request itself, or answers with no choice.
         """

@@ -36,7 +36,8 @@ from goldgate.serving.watch import TrafficSource
 _RETRY_AFTER: Final = timedelta(seconds=1)
 """An arm restarts within seconds, and a place among the requests in flight is free sooner."""
 
-_MAX_HEADER_CHARS: Final = 200
+_ERROR_KINDS: Final = frozenset({"timeout", "max_steps", "question", "retrieval", "model", "tool"})
+"""All that a caller is told of an agent's error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,8 +216,8 @@ def _headers(chat: ChatRequest, answer: Answer) -> dict[str, str]:
 
 
 def _header_text(response: PredictResponse) -> str:
-    text = (response.error or "")[:_MAX_HEADER_CHARS]
-    return "".join(char if char.isascii() and char.isprintable() else "?" for char in text)
+    kind = (response.error or "").partition(":")[0]
+    return kind if kind in _ERROR_KINDS else "other"
 
 
 def _json(value: dict[str, Any], *, headers: dict[str, str]) -> Response:

@@ -1,3 +1,5 @@
+import traceback
+
 import pytest
 
 from goldgate.adapters.openai_embedder import OpenAIEmbedder
@@ -11,8 +13,9 @@ def vectors(body: dict, *, missing: int = 0) -> dict:
     return {"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 1, "total_tokens": 1}}
 
 
-def embedder(endpoint: ScriptedEndpoint) -> OpenAIEmbedder:
-    return OpenAIEmbedder(EmbedderSpec(kind="openai", model="m-1", base_url=endpoint.url), env={})
+def embedder(endpoint: ScriptedEndpoint, *, key: str = "k-1") -> OpenAIEmbedder:
+    spec = EmbedderSpec(kind="openai", model="m-1", base_url=endpoint.url, api_key_from=FromEnv(env="KEY"))
+    return OpenAIEmbedder(spec, env={"KEY": key})
 
 
 class TestOpenAIEmbedder:
@@ -30,6 +33,16 @@ class TestOpenAIEmbedder:
             pytest.raises(PermanentError, match="gave 1 vectors for 2 texts"),
         ):
             embedder(endpoint).embed(["a", "b"])
+
+    def test_never_tells_the_key_even_when_the_endpoint_echoes_it(self):
+        key = "very-" + "secret"  # not in one piece: a traceback shows the lines of this test
+        echo = Answer(status=401, body={"error": {"message": f"no such key: {key}"}})
+        with ScriptedEndpoint(echo) as endpoint, pytest.raises(PermanentError) as caught:
+            embedder(endpoint, key=key).embed(["a"])
+
+        told = "".join(traceback.format_exception(caught.value))
+        assert "no such key: [key]" in told
+        assert key not in told
 
     def test_tells_a_refusal(self):
         with (

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,9 +7,9 @@ import pytest
 from goldgate.agent.episode import Episode, Equipment, cited
 from goldgate.agent.runtime import AgentRuntime
 from goldgate.contracts.prediction import PredictRequest, PredictResponse, Turn
-from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.errors import TransientError
 from goldgate.ports.knowledge import Scored
-from goldgate.ports.model import ToolRequest
+from goldgate.ports.model import ModelRefusedError, ModelUnavailableError, ToolRequest
 from tests.fakes.equipment import ADD, CALL, WITH_CORPUS, calculator, equipment
 from tests.fakes.in_memory_tool_session import InMemoryToolSession
 from tests.fakes.scripted_chat_model import ScriptedChatModel, asks, says
@@ -144,22 +145,31 @@ class TestATimeLimit:
 
 
 class TestAFailure:
-    @pytest.mark.parametrize("error", [TransientError("too busy"), PermanentError("no such model")])
-    def test_of_the_model_is_reported_and_never_raised(self, tmp_path: Path, error):
+    @pytest.mark.parametrize(
+        ("error", "told"),
+        [
+            (ModelUnavailableError("too busy", status=429), "model: 429 unavailable"),
+            (ModelUnavailableError("nobody there"), "model: unavailable"),
+            (ModelRefusedError("who are you?", status=401), "model: 401 refused"),
+            (ModelRefusedError("no choice"), "model: refused"),
+        ],
+    )
+    def test_of_the_model_is_reported_by_kind_and_never_raised(self, tmp_path: Path, error, told):
         response = predict(equipment(tmp_path, ScriptedChatModel(error)))
 
-        assert (response.error, response.answer, response.refused) == (f"model: {error}", "", False)
+        assert (response.error, response.answer, response.refused) == (told, "", False)
         assert response.retrieved == ["core.parallelism"]
 
     def test_of_retrieval_is_reported_and_never_raised(self, tmp_path: Path):
         response = predict(equipment(tmp_path, ScriptedChatModel(says("Yes.")), index=FailingIndex()))
 
-        assert response.error == "retrieval: the embedder is away: `How many tasks at once?`, 40"
+        assert response.error == "retrieval: unavailable"
 
-    def test_to_say_anything_is_an_error(self, tmp_path: Path):
-        response = predict(equipment(tmp_path, ScriptedChatModel(says(" ", finish_reason="length"))))
+    @pytest.mark.parametrize(("said", "told"), [("length", "length"), ("your key is k-1", "unknown")])
+    def test_to_say_anything_is_an_error(self, tmp_path: Path, said, told):
+        response = predict(equipment(tmp_path, ScriptedChatModel(says(" ", finish_reason=said))))
 
-        assert response.error == "model: found an empty answer (finish reason `length`); expected text"
+        assert response.error == f"model: found an empty answer (finish reason `{told}`); expected text"
 
     @pytest.mark.parametrize(
         ("question", "error"),

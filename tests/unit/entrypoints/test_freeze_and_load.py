@@ -137,6 +137,24 @@ class TestLoadAgent:
         assert (response.retrieved, response.citations) == (["guide-port"], ["guide-port"])
         assert "The port on which" in endpoint.requests[0]["messages"][1]["content"]
 
+    def test_hands_on_nothing_that_an_endpoint_echoes(self, tmp_path, caplog):
+        """Its response goes to callers, logs and reports; what the endpoint wrote stays in the log of the arm."""
+        llm = LLM.replace("  price:", "  apiKeyFrom: {env: MODEL_KEY}\n  maxRetries: 0\n  price:")
+        made = write_folder(tmp_path / "tiny", llm, agent("safety: {blockPersonalData: false}\n"))
+        bundle = freeze_agent(made, into=tmp_path / "bundles", env=ENV)
+        echo = Answer(status=401, body={"error": {"message": "bad key sk-live-1 for DE89 3704 0044 0532 0130 00"}})
+        with ScriptedEndpoint(echo) as endpoint:
+            loaded = load_agent(bundle.path, env={**ENV, "MODEL_URL": endpoint.url, "MODEL_KEY": "sk-live-1"})
+            response = loaded.predict(PredictRequest(question="My IBAN is DE89 3704 0044 0532 0130 00"))
+            loaded.close()
+
+        assert response.error == "model: 401 refused"
+        logged = [str(vars(record)) for record in caplog.records if record.name.startswith("goldgate")]
+        assert "bad key [key] for [redacted: iban]" in logged[-1]
+        for said in (response.model_dump_json(), *logged):
+            assert "sk-live-1" not in said
+            assert "DE89" not in said
+
     def test_calls_its_tools(self, tmp_path):
         bundle = frozen(tmp_path, "tools: [{mcpServer: calc, allow: [add]}]\n")
         call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}

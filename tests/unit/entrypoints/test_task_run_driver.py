@@ -112,7 +112,7 @@ class TestARun:
 
         done = driver(tmp_path, Opener(tmp_path, model)).run(task_run())
 
-        assert (done.status.phase, done.status.error) == (Phase.FAILED, "model: too busy")
+        assert (done.status.phase, done.status.error) == (Phase.FAILED, "model: unavailable")
         assert done.status.completion_time is not None
 
     def test_answers_with_a_refusal_without_asking_a_model(self, tmp_path):
