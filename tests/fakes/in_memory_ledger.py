@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from goldgate.contracts.documents import parse
 from goldgate.contracts.ledger import LedgerEntry
-from goldgate.domain.chain import GENESIS, Head, problems_of_chain, problems_of_entry, problems_of_head, seal
+from goldgate.domain.chain import GENESIS, Head, problems_of_chain, seal
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.delivery import Clock
 from tests.fakes.frozen_clock import FrozenClock
@@ -35,9 +35,7 @@ class InMemoryLedger:
     ) -> LedgerEntry:
         with self._lock:
             last = self.written[-1] if self.written else None
-            problems = [] if last is None else problems_of_entry(last, where="Last entry")
-            problems += problems_of_head(last, head=self._head)
-            if problems:
+            if problems := self.verify():
                 raise PermanentError(f"The ledger is broken: {' '.join(problems)}")
             fields = {
                 "seq": 0 if last is None else last["seq"] + 1,

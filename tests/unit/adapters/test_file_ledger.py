@@ -101,6 +101,8 @@ class TestHalfWrittenLine:
             add(ledger, "after")
 
         assert path.read_bytes() == before
+        assert "it was acknowledged" in ledger.verify()[-1]
+        assert not any("never acknowledged" in problem for problem in ledger.verify())
 
 
 class TestCrashBetweenEntryAndHead:
@@ -133,11 +135,15 @@ class TestTampering:
         with pytest.raises(LedgerBrokenError, match="nothing was added"):
             add(ledger, "after")
 
-    def test_with_an_early_entry_is_told(self, tmp_path: Path):
+    def test_with_an_early_entry_is_told_and_stops_the_next(self, tmp_path: Path):
         ledger, path = filled(tmp_path)
         path.write_text(path.read_text().replace('"o1"', '"xx"'))
+        before = path.read_bytes()
 
         assert any("Line 2: entry 1 was changed" in problem for problem in ledger.verify())
+        with pytest.raises(LedgerBrokenError, match="Line 2: entry 1 was changed"):
+            add(ledger, "after")
+        assert path.read_bytes() == before
 
     @pytest.mark.parametrize("kept", [0, 1, 3])
     def test_by_cutting_the_end_off_is_told_and_stops_the_next(self, tmp_path: Path, kept: int):
