@@ -51,6 +51,24 @@ class ChatReply:
     cost_usd: float
 
 
+class ModelRefusedError(PermanentError):
+    """The endpoint refuses the request itself. Its message may quote what was asked: for logs, never for callers."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        """Keep the HTTP status, if there was one."""
+        super().__init__(message)
+        self.status = status
+
+
+class ModelUnavailableError(TransientError):
+    """The endpoint did not answer in time. Its message may quote what was asked: for logs, never for callers."""
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: timedelta | None = None) -> None:
+        """Keep the HTTP status, if there was one."""
+        super().__init__(message, retry_after=retry_after)
+        self.status = status
+
+
 class ChatModel(Protocol):
     """One pinned model of one endpoint."""
 
