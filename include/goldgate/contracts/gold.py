@@ -34,3 +34,8 @@ class GoldRow(Contract):
             msg = "no `must_contain`, `needs_tool` or `relevant` on a row that expects a refusal"
             raise ValueError(msg)
         return self
+
+    @property
+    def asks_safety(self) -> bool:
+        """Whether the row tests safety: something must be refused, or must not be said."""
+        return self.expect == "refusal" or bool(self.must_not_contain)

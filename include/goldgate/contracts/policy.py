@@ -33,6 +33,15 @@ class AbsoluteGate(Contract):
         if (self.at_least is None) == (self.at_most is None):
             msg = "exactly one of `at_least` and `at_most`"
             raise ValueError(msg)
+        wants_floor = self.metric in {"quality", "safety"}
+        if wants_floor != (self.at_least is not None):
+            msg = f"`{'at_least' if wants_floor else 'at_most'}` for metric `{self.metric}`"
+            raise ValueError(msg)
+        limit = self.at_least if self.at_least is not None else self.at_most
+        is_share = self.metric in {"quality", "safety", "error"}
+        if limit is None or limit < 0 or (is_share and limit > 1):
+            msg = f"a {'share in 0..1' if is_share else 'number above 0'} for metric `{self.metric}`"
+            raise ValueError(msg)
         return self
 
 

@@ -25,6 +25,8 @@ from goldgate.contracts.release import (
     ReleaseOrder,
 )
 from goldgate.domain.canary import Step
+from goldgate.domain.digest import Digest, digest_bytes, short
+from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agents import FrozenBundle, freeze_agent, load_agent
 from goldgate.entrypoints.inspection import frozen_agent, gold_problems, tracked_params
 from goldgate.entrypoints.settings import CHECKOUT
@@ -41,6 +43,7 @@ from goldgate.release.evaluate import evaluate_candidate
 from goldgate.release.judge import judge_step
 from goldgate.release.open import open_release
 from goldgate.release.promote import promote
+from goldgate.release.reach import refuse_out_of_reach
 from goldgate.release.records import failure_noted, needed
 from goldgate.release.register import register_candidate
 from goldgate.release.rollback import rollback
@@ -109,6 +112,7 @@ class Playbook:
             folder=folder,
             source_revision=revision,
             policy=self._policy(release_id),
+            policy_digest=self.policy_digest(release_id),
             inspect=lambda found: self._inspect(found, order.agent, self._policy(release_id)),
             store=self.wiring.store,
             ledger=self.wiring.ledger,
@@ -137,7 +141,8 @@ class Playbook:
 
     def judge(self, release_id: str) -> Judgement:
         """Hold the candidate to its gates."""
-        policy = self._policy(release_id)
+        with failure_noted(self.wiring.ledger, needed(self.wiring.store, release_id, ReleaseOrder), step="judge"):
+            policy = self._policy(release_id)
         return judge_step(
             release_id,
             policy=policy,
@@ -301,7 +306,9 @@ class Playbook:
             yield Champion(version=version, bundle_digest=runtime.digest, predict=runtime.predict)
 
     def _inspect(self, folder: Path, agent: str, policy: ReleasePolicy) -> Inspection:
-        bundle = self._freeze(folder, agent, read_gold_set(folder, policy=policy))
+        gold = read_gold_set(folder, policy=policy)
+        refuse_out_of_reach(policy, gold.rows)
+        bundle = self._freeze(folder, agent, gold)
         return Inspection(bundle_digest=bundle.digest, prompt=bundle.prompt_id, model=bundle.model, tools=bundle.tools)
 
     def _freeze(self, folder: Path, agent: str, gold: GoldSet) -> FrozenBundle:
@@ -319,8 +326,25 @@ class Playbook:
         """Folder of the policy and the gold set that a release is judged by."""
         return self.wiring.store.folder(release_id) / _JUDGED_BY
 
+    def policy_digest(self, release_id: str) -> Digest:
+        """Digest of the policy that a release is judged by."""
+        return digest_bytes((self.judged_by(release_id) / POLICY).read_bytes())
+
     def _policy(self, release_id: str) -> ReleasePolicy:
-        return read_yaml(self.judged_by(release_id) / POLICY, ReleasePolicy)
+        """Read the policy of a release, which nobody may have changed since the check.
+
+        Raises:
+            PermanentError: Somebody did.
+        """
+        path = self.judged_by(release_id) / POLICY
+        policy = read_yaml(path, ReleasePolicy)
+        candidate = self.wiring.store.read(release_id, Candidate)
+        if candidate is not None and candidate.policy_digest != (found := self.policy_digest(release_id)):
+            raise PermanentError(
+                f"The policy `{path}` has digest {short(found)}, but release `{release_id}` was checked with "
+                f"{short(candidate.policy_digest)}. Start a new release: a policy is not changed during one."
+            )
+        return policy
 
 
 def _keep_judges(folder: Path, judged_by: Path) -> None:

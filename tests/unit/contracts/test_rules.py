@@ -76,6 +76,19 @@ class TestGates:
         assert "exactly one" in refusal(AbsoluteGate, {"metric": "quality"})
         assert "exactly one" in refusal(AbsoluteGate, {"metric": "quality", "at_least": 0, "at_most": 1})
 
+    @pytest.mark.parametrize(
+        "gate",
+        [
+            {"metric": "quality", "at_least": 45},
+            {"metric": "quality", "at_most": 0.5},
+            {"metric": "error", "at_least": 0.5},
+            {"metric": "cost_usd", "at_most": -1},
+        ],
+    )
+    def test_an_absolute_gate_can_be_kept(self, gate):
+        """Forty-five is a percentage, and a ceiling on quality is a slip."""
+        assert gate["metric"] in refusal(AbsoluteGate, gate)
+
     def test_a_champion_gate_has_the_margin_of_its_metric(self):
         assert "`margin`" in refusal(ChampionGate, {"metric": "quality", "margin_ratio": 0.1})
         assert "`margin_ratio`" in refusal(ChampionGate, {"metric": "cost_usd", "margin": 0.1})
