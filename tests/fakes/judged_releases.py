@@ -26,6 +26,7 @@ def candidate(*, rows: int, **fields: Any) -> Candidate:
         "order": order(),
         "bundle_digest": CANDIDATE_DIGEST,
         "gold_digest": GOLD_DIGEST,
+        "policy_digest": "d" * 64,
         "prompt": "a@1",
         "model": "m",
         "tools": [],

@@ -86,6 +86,7 @@ def candidate(order: ReleaseOrder, *, bundle_digest: str) -> Candidate:
         order=order,
         bundle_digest=bundle_digest,
         gold_digest="g" * 64,
+        policy_digest="p" * 64,
         rows=30,
         prompt="a@1",
         model="m",

@@ -35,6 +35,8 @@ class Candidate(Contract):
     order: ReleaseOrder
     bundle_digest: str
     gold_digest: str
+    policy_digest: str
+    """Of the `release.yaml` that it is judged by."""
     rows: int = Field(ge=1)
     prompt: str
     model: str

@@ -66,6 +66,7 @@ def rehearse_champion(playbook: Playbook, agent: str, *, by: str, rehearsal_id: 
         order=order,
         bundle_digest=wiring.registry.version(agent, version).bundle_digest,
         gold_digest=gold.digest,
+        policy_digest=playbook.policy_digest(rehearsal_id),
         rows=len(gold.rows),
         prompt=frozen.prompt_id,
         model=frozen.llm.spec.model,

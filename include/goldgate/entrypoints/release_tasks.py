@@ -38,7 +38,9 @@ def open_release(agent: str, source: str, reason: str, by: str, release_id: str)
 def check(release_id: str) -> Told:
     """Check the candidate's contracts and freeze it."""
     candidate = _playbook().check(release_id)
-    return candidate.model_dump(mode="json", include={"bundle_digest", "gold_digest", "rows", "prompt", "model"})
+    return candidate.model_dump(
+        mode="json", include={"bundle_digest", "gold_digest", "policy_digest", "rows", "prompt", "model"}
+    )
 
 
 def evaluate(release_id: str) -> Told:

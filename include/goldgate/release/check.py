@@ -7,6 +7,7 @@ bundle.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from goldgate.contracts.documents import read_jsonl
 from goldgate.contracts.gold import GoldRow
@@ -17,6 +18,8 @@ from goldgate.domain.errors import PermanentError
 from goldgate.ports.records import Ledger, ReleaseStore
 from goldgate.release.records import failure_noted, needed, note_once, refuse_closed
 from goldgate.release.secret_scan import SecretFound, find_secrets
+
+_EVIDENCE: Final = {"bundle_digest", "gold_digest", "policy_digest", "rows", "prompt", "model"}
 
 
 class SecretsFoundError(PermanentError):
@@ -68,6 +71,7 @@ def check_candidate(
     folder: Path,
     source_revision: str | None,
     policy: ReleasePolicy,
+    policy_digest: str,
     inspect: Callable[[Path], Inspection],
     store: ReleaseStore,
     ledger: Ledger,
@@ -81,6 +85,7 @@ def check_candidate(
         folder: The candidate's folder.
         source_revision: The commit it was at, if known.
         policy: What it is held to.
+        policy_digest: Digest of the file that the policy was read from.
         inspect: Reads, checks and freezes the agent in the folder; raises PermanentError if it is not sound.
         store: Keeps the record.
         ledger: Gets the outcome.
@@ -103,6 +108,7 @@ def check_candidate(
             order=order,
             bundle_digest=found.bundle_digest,
             gold_digest=gold.digest,
+            policy_digest=policy_digest,
             rows=len(gold.rows),
             prompt=found.prompt,
             model=found.model,
@@ -110,7 +116,7 @@ def check_candidate(
             source_revision=source_revision,
         )
         store.write(release_id, candidate)
-    evidence = candidate.model_dump(mode="json", include={"bundle_digest", "gold_digest", "rows", "prompt", "model"})
+    evidence = candidate.model_dump(mode="json", include=_EVIDENCE)
     note_once(ledger, order, step="check", outcome="sound", evidence=evidence)
     return candidate
 

@@ -59,6 +59,7 @@ def _tags(
         "release_id": candidate.order.release_id,
         "bundle_digest": candidate.bundle_digest,
         "gold_digest": candidate.gold_digest,
+        "policy_digest": candidate.policy_digest,
         "signature_digest": build.signature_digest,
         "run_id": evaluation.run_id,
         "prompt": candidate.prompt,

@@ -1,13 +1,15 @@
 """The playbook on real folders, without any server."""
 
 import contextlib
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from goldgate.contracts.release import ReleaseOrder
+from goldgate.contracts.release import Candidate, ReleaseOrder
+from goldgate.domain.digest import digest_bytes
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agents import freeze_agent, load_agent
 from goldgate.entrypoints.playbook import Playbook
@@ -55,3 +57,38 @@ class TestLoadedAgent:
 
         with contextlib.closing(load_agent(frozen.path, env=env)) as loaded:
             assert loaded.digest == frozen.digest
+
+
+class TestPolicy:
+    def checked(self, playbook: Playbook) -> Candidate:
+        rows = [{"id": f"q{number}", "question": f"Who am I? ({number})", "expect": "refusal"} for number in range(30)]
+        gold = "".join(json.dumps(row) + "\n" for row in rows)
+        gates = "gates: [{metric: quality, at_least: 0.5}]\nchampion_gates: [{metric: quality, margin: 0.2}]\n"
+        policy = (
+            f"version: 1\ngold_set: {{digest: {digest_bytes(gold.encode())}}}\nevaluation: {{min_rows: 30}}\n{gates}"
+        )
+        write_folder(playbook.wiring.settings.agents / "tiny", files={"gold.jsonl": gold, "release.yaml": policy})
+        playbook.open(order())
+        return playbook.check("r1")
+
+    def test_is_named_by_its_digest_from_the_check_on(self, playbook: Playbook):
+        candidate = self.checked(playbook)
+
+        path = playbook.wiring.settings.agents / "tiny" / "release.yaml"
+        assert candidate.policy_digest == digest_bytes(path.read_bytes())
+
+    def test_may_change_in_the_agents_folder_for_the_next_release(self, playbook: Playbook):
+        candidate = self.checked(playbook)
+        write_folder(playbook.wiring.settings.agents / "tiny", files={"release.yaml": "version: 2"})
+
+        assert playbook.check("r1") == candidate
+
+    def test_is_refused_when_it_was_changed_during_the_release(self, playbook: Playbook):
+        self.checked(playbook)
+        path = playbook.judged_by("r1") / "release.yaml"
+        path.write_text(path.read_text().replace("0.5", "0.1"))
+
+        with pytest.raises(PermanentError, match="a policy is not changed during one"):
+            playbook.judge("r1")
+
+        assert [entry.outcome for entry in playbook.wiring.ledger.entries() if entry.step == "judge"] == ["failed"]

@@ -52,6 +52,7 @@ class Bench:
             folder=self.folder,
             source_revision="abc",
             policy=policy,
+            policy_digest="d" * 64,
             inspect=self.inspect,
             store=self.desk.store,
             ledger=self.desk.ledger,
@@ -65,6 +66,7 @@ class TestCheckCandidate:
         candidate = bench.check()
 
         assert (candidate.bundle_digest, candidate.gold_digest, candidate.rows) == ("b" * 64, bench.pinned, 3)
+        assert candidate.policy_digest == bench.desk.ledger.entries()[0].evidence["policy_digest"] == "d" * 64
         assert (candidate.tools, candidate.source_revision) == (["search@1"], "abc")
         assert bench.desk.ledger.story() == [("check", "sound")]
 

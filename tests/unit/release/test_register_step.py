@@ -25,6 +25,7 @@ class TestRegisterCandidate:
         assert tags["release_id"] == "r1"
         assert tags["bundle_digest"] == b"r1".hex().rjust(64, "0")
         assert (tags["gold_digest"], tags["image_digest"], tags["run_id"]) == ("g" * 64, "sha256:1", "run")
+        assert tags["policy_digest"] == "p" * 64
         assert (tags["verdict"], tags["champion_judged_against"]) == ("pass", "7")
         assert desk.ledger.story() == [("register", "registered")]
 
