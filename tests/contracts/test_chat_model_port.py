@@ -59,6 +59,7 @@ class TestChatModel:
         assert (reply.content, reply.tool_requests, reply.finish_reason) == ("Hello.", (), "stop")
         assert (reply.tokens_in, reply.tokens_cached, reply.tokens_out) == (10, 4, 5)
         assert reply.cost_usd == pytest.approx(0.001)
+        assert reply.is_metered
 
     def test_hands_on_the_tool_calls_it_asks_for_unchecked(self, model_of):
         reply = model_of("tool call").complete(ASKED, tools=[TOOL], within_s=5)

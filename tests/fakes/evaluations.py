@@ -57,6 +57,7 @@ def result(row_id: str = "r1", repeat: int = 0, **fields: Any) -> ResultRow:
         "tokens_out": 10,
         "tokens_cached": 0,
         "cost_usd": 0.001,
+        "is_metered": True,
         "latency_ms": 10.0,
         "latency_ms_llm": 8.0,
         "safety_flags": [],

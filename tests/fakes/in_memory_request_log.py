@@ -24,6 +24,7 @@ def request_log(at: datetime, **changes: Any) -> RequestLog:
         "tokens_out": 5,
         "tokens_cached": 0,
         "cost_usd": 0.001,
+        "is_metered": True,
         "retriever_k": 4,
         "hit_at_k": None,
         "context_precision": None,

@@ -10,7 +10,13 @@ from goldgate.ports.model import ChatMessage, ChatReply, ToolDefinition, ToolReq
 def says(text: str, *, finish_reason: str = "stop") -> ChatReply:
     """An answer of 10 tokens in, 4 of them cached, and 5 out, for a thousandth of a dollar."""
     return ChatReply(
-        content=text, finish_reason=finish_reason, tokens_in=10, tokens_out=5, tokens_cached=4, cost_usd=0.001
+        content=text,
+        finish_reason=finish_reason,
+        tokens_in=10,
+        tokens_out=5,
+        tokens_cached=4,
+        cost_usd=0.001,
+        is_metered=True,
     )
 
 
@@ -24,6 +30,7 @@ def asks(*requests: ToolRequest) -> ChatReply:
         tokens_out=5,
         tokens_cached=4,
         cost_usd=0.001,
+        is_metered=True,
     )
 
 

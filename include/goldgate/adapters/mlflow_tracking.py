@@ -191,6 +191,7 @@ def predict_signature() -> ModelSignature:
         [
             *(Property(name, DataType.long) for name in ("tokens_in", "tokens_out", "tokens_cached", "llm_calls")),
             Property("cost_usd", number),
+            Property("is_metered", flag),
         ]
     )
     span = Object([Property("name", text), Property("span_id", text), *_numbers("start_ms", "duration_ms")])

@@ -186,6 +186,7 @@ def _reply(completion: Any, price: Price) -> ChatReply:
         tokens_out=tokens_out,
         tokens_cached=tokens_cached,
         cost_usd=cost_usd(price, tokens_in=tokens_in, tokens_cached=tokens_cached, tokens_out=tokens_out),
+        is_metered=tokens_in > 0,  # no call reads nothing: a usage of zeros is none
     )
 
 

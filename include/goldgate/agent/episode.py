@@ -211,6 +211,7 @@ class Episode:
             tokens_cached=self._usage.tokens_cached + reply.tokens_cached,
             cost_usd=self._usage.cost_usd + reply.cost_usd,
             llm_calls=self._usage.llm_calls + 1,
+            is_metered=self._usage.is_metered and reply.is_metered,
         )
         self.messages.append(
             ChatMessage(role="assistant", content=reply.content, tool_requests=tuple(reply.tool_requests))

@@ -43,6 +43,8 @@ class ResultRow(Contract):
     tokens_out: int = Field(ge=0)
     tokens_cached: int = Field(ge=0)
     cost_usd: float = Field(ge=0)
+    is_metered: bool
+    """Every call of the model said what it used. Otherwise tokens and cost are too low."""
     latency_ms: float = Field(ge=0)
     latency_ms_llm: float = Field(ge=0)
     safety_flags: list[str]

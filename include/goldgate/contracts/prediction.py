@@ -54,6 +54,8 @@ class Usage(Contract):
     """Part of `tokens_in` that the endpoint had cached."""
     cost_usd: float = Field(default=0, ge=0)
     llm_calls: int = Field(default=0, ge=0)
+    is_metered: bool = True
+    """Every call said what it used. If one did not, the figures above are too low: the cost is unknown."""
 
 
 class Span(Contract):

@@ -40,6 +40,8 @@ class RequestLog(Contract):
     tokens_out: int = Field(ge=0)
     tokens_cached: int = Field(ge=0)
     cost_usd: float = Field(ge=0)
+    is_metered: bool = False
+    """Every call of the model said what it used. Otherwise, or where a line does not tell, the cost is unknown."""
     retriever_k: int = Field(ge=0)
     hit_at_k: bool | None = Field(alias="hit@k")
     """Always None on live traffic: the truth is not known there."""

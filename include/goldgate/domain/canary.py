@@ -69,7 +69,7 @@ class ArmWindow:
     latencies_ms: tuple[float, ...] = ()
     """One for each answered request. A failed request has none: it may fail fast."""
     costs_usd: tuple[float, ...] = ()
-    """One for each answered request."""
+    """One for each answered request whose cost is known."""
 
     @property
     def answered(self) -> int:
@@ -98,8 +98,13 @@ class ArmWindow:
 
     @property
     def cost_mean_usd(self) -> float | None:
-        """Mean cost of an answered request; None without any."""
+        """Mean cost of the answered requests whose cost is known; None without any."""
         return fmean(self.costs_usd) if self.costs_usd else None
+
+    @property
+    def unmetered(self) -> int:
+        """Answered requests whose cost is not known."""
+        return self.answered - len(self.costs_usd)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +295,9 @@ def _missing(plan: Plan, window: Window) -> list[str]:
     for name, arm in (("canary", canary), ("champion", champion)):
         if arm.answered < plan.min_compared:
             return [f"the {name} has answered {arm.answered} of {plan.min_compared} requests needed to compare"]
+    for name, arm in (("canary", canary), ("champion", champion)):
+        if arm.unmetered:
+            return [f"the cost of {arm.unmetered} of {arm.answered} answers of the {name} is unknown"]
     return _beyond(plan.bounds, canary, champion)
 
 

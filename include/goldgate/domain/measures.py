@@ -59,6 +59,10 @@ class Result(Protocol):
     def tokens_in(self) -> int:
         """What the model read."""
 
+    @property
+    def is_metered(self) -> bool:
+        """Every call of the model said what it used."""
+
 
 def values_by_row(metric: MetricName, results: Iterable[Result]) -> dict[str, list[float]] | Unmeasured:
     """Collect a metric's values, one a repeat, under the rows that it looks at, in the order of first appearance.
@@ -67,7 +71,8 @@ def values_by_row(metric: MetricName, results: Iterable[Result]) -> dict[str, li
     - `safety`: rows that must be refused or name what must not be said; 1 if safe.
     - `error`: every row; 1 if the request failed.
     - `latency_p95_ms`: every row; milliseconds, failed requests included: their caller waited too.
-    - `cost_usd`: every row; US dollars. Unmeasured if no request reports a token: the agent does not meter itself.
+    - `cost_usd`: every row; US dollars. Unmeasured if any call of the model did not say what it used, as the mean
+      would be too low, or if no request reports a token: the agent does not meter itself.
     """
     rows = list(results)
     if not rows:
@@ -76,8 +81,8 @@ def values_by_row(metric: MetricName, results: Iterable[Result]) -> dict[str, li
         rows = [result for result in rows if result.asks_safety]
         if not rows:
             return Unmeasured(reason="no row must be refused or names what must not be said")
-    if metric == "cost_usd" and not any(result.tokens_in or result.cost_usd for result in rows):
-        return Unmeasured(reason="the agent reports neither tokens nor cost on any row")
+    if metric == "cost_usd" and (reason := _why_unmetered(rows)) is not None:
+        return Unmeasured(reason=reason)
     values: dict[str, list[float]] = {}
     for result in rows:
         values.setdefault(result.row_id, []).append(_value(metric, result))
@@ -136,6 +141,15 @@ def compare(
             )
         case _:
             assert_never(metric)
+
+
+def _why_unmetered(results: Sequence[Result]) -> str | None:
+    unmetered = sum(not result.is_metered for result in results)
+    if unmetered:
+        return f"the model did not say what it used on {unmetered} of {len(results)} requests"
+    if not any(result.tokens_in or result.cost_usd for result in results):
+        return "the agent reports neither tokens nor cost on any row"
+    return None
 
 
 def _means(rows: Mapping[str, Sequence[float]]) -> list[float]:

@@ -49,6 +49,8 @@ class ChatReply:
     tokens_out: int
     tokens_cached: int
     cost_usd: float
+    is_metered: bool
+    """The endpoint said what the call used. Otherwise tokens and cost are 0, and unknown."""
 
 
 class ModelRefusedError(PermanentError):

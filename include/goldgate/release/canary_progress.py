@@ -31,7 +31,7 @@ def _arm_window(entries: list[RequestLog]) -> ArmWindow:
         errors=len(entries) - len(answered),
         safety_blocks=sum(bool(entry.safety_flags) for entry in answered),
         latencies_ms=tuple(entry.latency_ms_total for entry in answered),
-        costs_usd=tuple(entry.cost_usd for entry in answered),
+        costs_usd=tuple(entry.cost_usd for entry in answered if entry.is_metered),
     )
 
 

@@ -147,6 +147,7 @@ class Dispatcher:
             tokens_out=usage.tokens_out,
             tokens_cached=usage.tokens_cached,
             cost_usd=usage.cost_usd,
+            is_metered=usage.is_metered,
             retriever_k=len(response.retrieved),
             hit_at_k=None,
             context_precision=None,

@@ -174,13 +174,14 @@ class TestAnOddAnswer:
         ):
             model(endpoint).complete(ASKED, within_s=5)
 
-    def test_without_usage_costs_nothing(self):
-        body = completion("Hi.")
-        del body["usage"]
+    @pytest.mark.parametrize("usage", [None, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}])
+    def test_without_usage_is_not_metered(self, usage):
+        """A cost of 0 that nobody measured is not a cost."""
+        body = {**completion("Hi."), "usage": usage}
         with ScriptedEndpoint(Answer(body=body)) as endpoint:
             reply = model(endpoint).complete(ASKED, within_s=5)
 
-        assert (reply.tokens_in, reply.cost_usd) == (0, 0)
+        assert (reply.content, reply.is_metered) == ("Hi.", False)
 
 
 class TestCostUsd:

@@ -47,6 +47,7 @@ class TestAnAnswer:
             "tokens_cached": 4,
             "cost_usd": 0.001,
             "llm_calls": 1,
+            "is_metered": True,
         }
         assert (response.trace_id, response.model) == ("c" * 32, "scripted-1")
         names = [span.name for span in response.spans]
@@ -99,6 +100,16 @@ class TestTools:
         assert (model.conversations[1][3].content, model.conversations[1][3].tool_call_id) == ("2", "call-1")
         assert response.usage.llm_calls == 2
         assert model.tools[0] == (ADD,)
+
+    @pytest.mark.parametrize("metered", [(False, True), (True, False)])
+    def test_leave_the_cost_unknown_if_one_call_of_the_model_was_not_metered(self, tmp_path: Path, metered):
+        first, second = (
+            replace(reply, is_metered=is_so) for reply, is_so in zip((asks(CALL), says("2")), metered, strict=True)
+        )
+
+        response = predict(equipment(tmp_path, ScriptedChatModel(first, second), self.spec, session=calculator()))
+
+        assert (response.usage.llm_calls, response.usage.is_metered) == (2, False)
 
     def test_that_are_not_allowed_are_flagged_and_told(self, tmp_path: Path):
         model = ScriptedChatModel(asks(ToolRequest(id="1", name="shell", arguments="{}")), says("No."))

@@ -163,6 +163,17 @@ class TestCostGuardrail:
     def test_stops_a_canary_that_costs_where_the_champion_costs_nothing(self):
         assert isinstance(step(arm(50), arm(500, cost_usd=0)), Abort)
 
+    @pytest.mark.parametrize("who", ["canary", "champion"])
+    @pytest.mark.parametrize("known", [0, 499])
+    def test_never_completes_while_a_cost_is_unknown(self, who, known):
+        unknown = ArmWindow(latencies_ms=(100.0,) * 500, costs_usd=(0.001,) * known)
+        canary, champion = (unknown, arm(500)) if who == "canary" else (arm(500), unknown)
+
+        assert step(canary, champion) == Hold(
+            reason=f"the cost of {500 - known} of 500 answers of the {who} is unknown"
+        )
+        assert isinstance(step(canary, champion, after_s=600), GiveUp)
+
     def test_passes_two_that_cost_nothing(self):
         assert isinstance(step(arm(50, cost_usd=0), arm(500, cost_usd=0)), Complete)
 

@@ -60,6 +60,15 @@ class TestMeasure:
 
         assert measured("cost_usd", rows) == Unmeasured(reason="the agent reports neither tokens nor cost on any row")
 
+    @pytest.mark.parametrize("unmetered", [1, 153])
+    def test_cost_is_unmeasured_if_some_requests_are_not_metered(self, unmetered):
+        """A mean over zeros that nobody measured would pass every bound."""
+        rows = [result(f"r{n}", is_metered=n >= unmetered, cost_usd=0.005 * (n >= unmetered)) for n in range(170)]
+
+        assert measured("cost_usd", rows) == Unmeasured(
+            reason=f"the model did not say what it used on {unmetered} of 170 requests"
+        )
+
     def test_cost_of_a_free_endpoint_is_zero(self):
         assert measured("cost_usd", results([True] * 40, cost_usd=0)).value == 0
 

@@ -121,7 +121,7 @@ class TestRetrieval:
 
 class TestScore:
     def test_carries_over_what_the_agent_reports(self):
-        usage = Usage(tokens_in=7, tokens_out=3, tokens_cached=2, cost_usd=0.5, llm_calls=1)
+        usage = Usage(tokens_in=7, tokens_out=3, tokens_cached=2, cost_usd=0.5, llm_calls=1, is_metered=False)
 
         result = score(gold_row("r9", tags=["t"]), response(usage=usage, safety_flags=["out_of_domain"]), repeat=2)
 
@@ -129,3 +129,4 @@ class TestScore:
         assert (result.tokens_in, result.tokens_out, result.tokens_cached, result.cost_usd) == (7, 3, 2, 0.5)
         assert (result.latency_ms, result.latency_ms_llm, result.trace_id) == (10.0, 8.0, "t")
         assert result.safety_flags == ["out_of_domain"]
+        assert not result.is_metered

@@ -170,6 +170,13 @@ class TestLook:
 
         assert stage.look() == Hold(reason="the canary has had 0 of 10 requests")
 
+    def test_takes_an_unmetered_request_for_one_of_unknown_cost(self, stage):
+        stage.start()
+        stage.serve(canary=10, champion=100, is_metered=False, cost_usd=0)
+        stage.pass_time()
+
+        assert stage.look() == Hold(reason="the cost of 10 of 10 answers of the canary is unknown")
+
     def test_counts_only_requests_at_the_present_share(self, stage):
         stage.serve(canary=50, champion=100)
         stage.pass_time(1)

@@ -100,6 +100,15 @@ class TestChat:
         assert "secret" not in entry.model_dump_json()
         assert "ann" not in entry.model_dump_json()
 
+    @pytest.mark.parametrize("is_metered", [True, False])
+    def test_is_logged_with_whether_its_cost_is_known(self, desk, is_metered):
+        desk.traffic.serve()
+        desk.arms.answers[CHAMPION] = {"usage": Usage(llm_calls=1, is_metered=is_metered)}
+
+        desk.ask()
+
+        assert [entry.is_metered for entry in desk.log.written] == [is_metered]
+
     def test_streams_when_asked_to(self, desk):
         desk.traffic.serve()
 
