@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from pydantic import AwareDatetime, BaseModel
 
-from goldgate.contracts.base import Contract
+from goldgate.contracts.base import Contract, ContractError
 from goldgate.contracts.documents import read_json
 from goldgate.contracts.durable import create_durably, write_durably
 from goldgate.contracts.release import ReleaseOrder
@@ -38,6 +38,10 @@ class Claim(Contract):
     at: AwareDatetime
 
 
+class DamagedRecordError(PermanentError):
+    """A record on disk cannot be read. Nothing is decided from it."""
+
+
 class FileReleaseStore:
     """The records of all releases below one folder."""
 
@@ -54,18 +58,27 @@ class FileReleaseStore:
         """Return the one record of that kind, or None.
 
         Raises:
-            ContractError: The file is damaged, or of another version of Goldgate.
+            DamagedRecordError: The file is damaged, or of another version of Goldgate.
         """
         path = self._path(release_id) / _file_name(kind)
-        return read_json(path, kind) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return read_json(path, kind)
+        except ContractError as error:
+            found = "; ".join(str(problem) for problem in error.problems)
+            raise DamagedRecordError(
+                f"A record of release `{release_id}` is damaged, and nothing was decided from it: {found}. Restore the "
+                f"file from a backup. If there is none, move `{path.parent}` away, and whatever in "
+                f"`{self._root / _OPEN}` names this release, and start a new release."
+            ) from error
 
     def write(self, release_id: str, record: BaseModel) -> None:
         """Keep a record, once; see `goldgate.ports.records.ReleaseStore`."""
         path = self._path(release_id) / _file_name(type(record))
         if create_durably(path, _text(record)):
             return
-        kept = read_json(path, type(record))
-        if kept != record:
+        if self.read(release_id, type(record)) != record:
             raise PermanentError(
                 f"Release `{release_id}` has another `{type(record).__name__}` already, in `{path}`. "
                 "A record is written once: start a new release to decide again."
@@ -89,14 +102,24 @@ class FileReleaseStore:
                 self._claim_path(agent).unlink()
 
     def release_ids(self) -> list[str]:
-        """All releases known, newest first: by when they were ordered, or else when their folder was last changed."""
+        """All releases known, newest first: by when they were ordered, or else when their folder was last changed.
+
+        Those whose order is damaged come last.
+        """
         if not self._root.is_dir():
             return []
-        folders = [folder for folder in self._root.iterdir() if folder.is_dir() and folder.name != _OPEN]
+        folders = [
+            folder
+            for folder in self._root.iterdir()
+            if folder.is_dir() and folder.name != _OPEN and _RELEASE_ID.fullmatch(folder.name)
+        ]
         return [folder.name for folder in sorted(folders, key=self._began_at, reverse=True)]
 
     def _began_at(self, folder: Path) -> tuple[datetime, str]:
-        order = self.read(folder.name, ReleaseOrder)
+        try:
+            order = self.read(folder.name, ReleaseOrder)
+        except PermanentError:
+            return datetime.min.replace(tzinfo=UTC), folder.name
         at = order.opened_at if order else datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         return at, folder.name
 

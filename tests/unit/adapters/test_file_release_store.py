@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.adapters.file_release_store import FileReleaseStore
+from goldgate.adapters.file_release_store import DamagedRecordError, FileReleaseStore
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.release import CanaryRecord, Registration, ReleaseOrder
 from goldgate.domain.errors import PermanentError
@@ -22,13 +22,23 @@ class TestFileReleaseStore:
 
         assert sorted(path.name for path in (tmp_path / "r1").iterdir()) == ["canary_record.json", "registration.json"]
 
-    def test_says_which_record_is_damaged(self, tmp_path: Path):
+    def test_says_which_record_is_damaged_and_what_to_do(self, tmp_path: Path):
         store = FileReleaseStore(tmp_path)
         store.write("r1", Registration(version="1", model_name="a"))
         (tmp_path / "r1" / "registration.json").write_text("{")
 
-        with pytest.raises(ContractError, match=r"r1/registration\.json"):
+        with pytest.raises(DamagedRecordError, match=r"release `r1` is damaged.*r1/registration\.json.*backup"):
             store.read("r1", Registration)
+        with pytest.raises(DamagedRecordError, match=r"r1/registration\.json"):
+            store.write("r1", Registration(version="1", model_name="a"))
+
+    def test_lists_a_release_whose_order_is_damaged_last(self, tmp_path: Path):
+        store = FileReleaseStore(tmp_path)
+        for name in ("r1", "r2"):
+            store.write(name, ReleaseOrder(release_id=name, agent="a", source="", reason="r", by="me", opened_at=AT))
+        (tmp_path / "r2" / "release_order.json").write_text("")
+
+        assert store.release_ids() == ["r1", "r2"]
 
     def test_shows_who_holds_an_agent(self, tmp_path: Path):
         FileReleaseStore(tmp_path).open_release("a", "r1", by="me", at=AT)

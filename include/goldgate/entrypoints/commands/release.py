@@ -129,21 +129,27 @@ def list_releases(*, screen: Screen, settings: Settings) -> None:
     store = Wiring(settings).store
     rows = []
     for release_id in store.release_ids():
-        order, closing = store.read(release_id, ReleaseOrder), store.read(release_id, Closing)
-        if order is not None and order.kind == "rehearsal":
+        try:
+            order, closing = store.read(release_id, ReleaseOrder), store.read(release_id, Closing)
+        except PermanentError as error:
+            rows.append(_listed(release_id, None, outcome="damaged", reason=str(error)))
             continue
-        rows.append(
-            {
-                "release_id": release_id,
-                "agent": order.agent if order else "?",
-                "opened_at": order.opened_at.isoformat(timespec="seconds") if order else "?",
-                "outcome": closing.outcome if closing else "open",
-                "reason": closing.reason if closing else (order.reason if order else "?"),
-            }
-        )
+        if order is None or order.kind != "rehearsal":
+            reason = closing.reason if closing else (order.reason if order else "?")
+            rows.append(_listed(release_id, order, outcome=closing.outcome if closing else "open", reason=reason))
     columns = ("release", "agent", "opened", "outcome", "reason")
     shown = table("", columns, [list(row.values()) for row in rows], whole={"release"})
     screen.result(rows, shown if rows else "No release yet.")
+
+
+def _listed(release_id: str, order: ReleaseOrder | None, *, outcome: str, reason: str) -> dict[str, str]:
+    return {
+        "release_id": release_id,
+        "agent": order.agent if order else "?",
+        "opened_at": order.opened_at.isoformat(timespec="seconds") if order else "?",
+        "outcome": outcome,
+        "reason": reason,
+    }
 
 
 @release.command()
