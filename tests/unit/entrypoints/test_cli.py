@@ -1,17 +1,23 @@
 """The command line: exit codes that CI can use, JSON for programs, errors told once."""
 
 import json
+import shutil
 import socket
+from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner, Result
 
 from goldgate.adapters.file_ledger import FileLedger
 from goldgate.adapters.file_locks import FileLocks
+from goldgate.adapters.file_release_store import FileReleaseStore
 from goldgate.adapters.system_clock import SystemClock
+from goldgate.contracts.release import Closing, ReleaseOrder
 from goldgate.domain.verdict import Verdict
 from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode, exit_code_of
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -31,6 +37,10 @@ def written_ledger(home) -> FileLedger:
     for step in ("open", "check"):
         ledger.append(agent="a", release_id="r-1", step=step, outcome="done", by="me", evidence={})
     return ledger
+
+
+def order_of(release_id: str) -> ReleaseOrder:
+    return ReleaseOrder(release_id=release_id, agent="a", source="", reason="why", by="me", opened_at=AT)
 
 
 class TestExitCode:
@@ -66,6 +76,31 @@ class TestLedger:
         assert found.exit_code == ExitCode.FAILED_GATE
         assert json.loads(found.stdout)["problems"]
 
+    def test_verify_ends_with_1_when_a_closed_release_is_not_in_it(self, home):
+        """Without any file the chain itself has nothing to show: only the releases tell that something is gone."""
+        ledger, store = written_ledger(home), FileReleaseStore(home / "releases")
+        for name in ("r-1", "r-2"):
+            store.write(name, Closing(outcome="promoted", step="promote", reason="r", champion="1", at=AT))
+        ledger.append(agent="a", release_id="r-2", step="close", outcome="promoted", by="me", evidence={})
+
+        without_one = run(home, "ledger", "verify", "-o", "json")
+        shutil.rmtree(home / "ledger")
+        without_any = run(home, "ledger", "verify", "-o", "json")
+
+        assert (without_one.exit_code, without_any.exit_code) == (ExitCode.FAILED_GATE, ExitCode.FAILED_GATE)
+        [problem] = json.loads(without_one.stdout)["problems"]
+        assert "`r-1`" in problem
+        assert len(json.loads(without_any.stdout)["problems"]) == 2
+
+    def test_verify_goes_on_over_a_damaged_record_and_tells_it(self, home):
+        written_ledger(home)
+        FileReleaseStore(home / "releases").folder("r-1").joinpath("closing.json").write_text("")
+
+        found = run(home, "ledger", "verify")
+
+        assert found.exit_code == ExitCode.FAILED_GATE
+        assert "closing.json" in found.output
+
     def test_show_filters_by_release(self, home):
         written_ledger(home)
 
@@ -90,6 +125,17 @@ class TestRelease:
         assert json.loads(listed.stdout) == []
         assert "a rehearsal" in shown.output
         assert "still open" not in shown.output
+
+    def test_list_tells_a_damaged_release_among_the_others(self, home):
+        store = FileReleaseStore(home / "releases")
+        store.write("r-1", order_of("r-1"))
+        store.write("r-2", order_of("r-2"))
+        (home / "releases" / "r-2" / "release_order.json").write_text("")
+
+        listed = json.loads(run(home, "release", "list", "-o", "json").stdout)
+
+        assert [(row["release_id"], row["outcome"]) for row in listed] == [("r-1", "open"), ("r-2", "damaged")]
+        assert "release_order.json" in listed[1]["reason"]
 
     def test_show_says_that_a_release_is_unknown_and_where_to_look(self, home):
         found = run(home, "release", "show", "nope")
