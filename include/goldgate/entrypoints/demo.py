@@ -87,7 +87,7 @@ def run_demo(
         local.down(settings, say=say)
         raise
     write_durably(settings.home / "demo.json", (report.model_dump_json(indent=2) + "\n").encode())
-    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(shown(report))
+    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(shown(report), crop=False)
     say(f"As JSON: {settings.home / 'demo.json'}")
     say(f"Airflow: {settings.airflow_url} (user `admin`, password in {local.status(settings).passwords})")
     say(f"MLflow: {settings.mlflow_url}   Everything stays up until `make down`.")

@@ -94,7 +94,7 @@ def shown(report: DemoReport) -> RenderableType:
             gates.title = f"Gates of {one.name}"
             parts += [gates, ""]
     parts += [_releases_table(report), ""]
-    parts += [*(Text(line) for line in (*_links(report), "", *_lines(report)))]
+    parts += [*(Text(line, no_wrap=True, overflow="ignore") for line in (*_links(report), "", *_lines(report)))]
     return Group(*parts)
 
 

@@ -8,6 +8,12 @@ Result = Mapping[str, Any]
 _LENGTH: Final = 170
 """Characters of a line. The whole text is in the records."""
 
+_LONG: Final[Mapping[str, str]] = {
+    "evaluate": "asking the gold set",
+    "build": "logging the model, building the image of the runtime (once for each runtime)",
+}
+"""Tasks that one waits for, and what they do meanwhile."""
+
 
 def telling(task: str, state: str | None, result: object, *, seconds: float | None) -> str:
     """Say what happened to a task; empty for a state that nobody waits for.
@@ -26,6 +32,8 @@ def telling(task: str, state: str | None, result: object, *, seconds: float | No
             return f"{task:<9}           skipped"
         case "up_for_retry":
             return f"{task:<9}           failed, will be tried again"
+        case "running" if task in _LONG:
+            return f"{task:<9}           {_LONG[task]}"
         case "deferred":
             return f"{task:<9}           waiting for live traffic, without a worker"
         case _:

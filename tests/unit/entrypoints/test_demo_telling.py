@@ -26,6 +26,10 @@ class TestTelling:
     def test_is_silent_on_states_that_nobody_waits_for(self, state):
         assert telling("check", state, None, seconds=None) == ""
 
+    def test_says_what_a_long_task_does_meanwhile(self):
+        assert "building the image" in telling("build", "running", None, seconds=None)
+        assert telling("check", "running", None, seconds=None) == ""
+
     @pytest.mark.parametrize("state", ["skipped", "up_for_retry", "deferred", "failed"])
     def test_tells_every_state_that_matters_without_a_result(self, state):
         assert telling("check", state, None, seconds=None).startswith("check")
