@@ -10,11 +10,9 @@ import psutil
 import pytest
 
 from goldgate.adapters.airflow_rest import AirflowRest
-from goldgate.adapters.local_processes import processes_with
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints import local
 from goldgate.entrypoints.local_airflow import password_of
-from goldgate.entrypoints.local_programs import MARKER
 from goldgate.entrypoints.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -54,7 +52,7 @@ def settings(tmp_path_factory):
         yield made
     finally:
         local.down(made, say=print)
-    assert processes_with({MARKER: str(home)}) == []
+    assert local.processes_of(made) == []
     assert not local.status(made).up
 
 
@@ -83,7 +81,7 @@ class TestLocalStack:
     def test_listens_on_this_machine_only(self, settings):
         addresses = {
             connection.laddr.ip
-            for pid in processes_with({MARKER: str(settings.home)})
+            for pid in local.processes_of(settings)
             for connection in psutil.Process(pid).net_connections(kind="tcp")
             if connection.status == psutil.CONN_LISTEN
         }

@@ -40,6 +40,28 @@ def processes_with(wanted: Mapping[str, str]) -> list[int]:
     return found
 
 
+def unmarked_processes_in(folder: Path) -> list[int]:
+    """Name the processes that work in this very folder and show no environment at all.
+
+    Airflow writes each process's title over its environment (setproctitle), so `processes_with` cannot find it. A shell
+    that a person opened in the folder shows its environment, and is not named.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with suppress(*_GONE):
+            if process.status() != psutil.STATUS_ZOMBIE and not process.environ() and Path(process.cwd()) == folder:
+                found.append(process.pid)
+    return found
+
+
+def processes_below(pid: int) -> set[int]:
+    """Name the children of a process, their children, and so on; empty if it is gone."""
+    try:
+        return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    except _GONE:
+        return set()
+
+
 def end_processes(pids: list[int], *, within_s: float) -> list[int]:
     """Ask processes to end, then force them. Returns those that were still there at the end."""
     processes = []

@@ -18,7 +18,14 @@ from typing import Final
 
 from rich.console import Console
 
-from goldgate.adapters.local_processes import end_processes, holder_of_port, is_alive, processes_with, read_pid
+from goldgate.adapters.local_processes import (
+    end_processes,
+    holder_of_port,
+    is_alive,
+    processes_with,
+    read_pid,
+    unmarked_processes_in,
+)
 from goldgate.adapters.supervisor_arms import supervisor_socket
 from goldgate.adapters.supervisor_daemon import SupervisorDaemon
 from goldgate.contracts.local import StackStatus
@@ -29,7 +36,7 @@ from goldgate.entrypoints.local_programs import MARKER, Program, programs, stack
 from goldgate.entrypoints.local_status import log_of, status, status_table
 from goldgate.entrypoints.settings import Settings
 
-__all__ = ["down", "logs", "main", "status", "up"]
+__all__ = ["down", "logs", "main", "processes_of", "status", "up"]
 
 Say = Callable[[str], None]
 
@@ -59,8 +66,8 @@ def up(settings: Settings, *, env: Mapping[str, str] | None = None, say: Say = p
         if daemon.is_up():
             say("The stack is up already.")
             return _await_ready(settings, say=say)
-        _sweep(settings, say=say)
         _refuse_taken_ports(settings)
+        _sweep(settings, say=say)
         try:
             _start(settings, daemon, env=os.environ if env is None else env, say=say)
             return _await_ready(settings, say=say)
@@ -167,7 +174,7 @@ def _end(settings: Settings, *, say: Say) -> bool:
 
 def _sweep(settings: Settings, *, say: Say) -> bool:
     """End processes that no supervisor looks after any more, and remove what they left in `run/`."""
-    pids = [pid for pid in processes_with({MARKER: str(settings.home)}) if pid != os.getpid()]
+    pids = processes_of(settings)
     if pids:
         say(f"Ending {len(pids)} processes that were left behind.")
         left = end_processes(pids, within_s=_END_WITHIN_S)
@@ -179,11 +186,18 @@ def _sweep(settings: Settings, *, say: Say) -> bool:
     return bool(pids)
 
 
+def processes_of(settings: Settings) -> list[int]:
+    """Name every process of this stack except this one, whether or not a supervisor looks after it."""
+    found = {*processes_with({MARKER: str(settings.home)}), *unmarked_processes_in(settings.home)}
+    return sorted(found - {os.getpid()})
+
+
 def _refuse_taken_ports(settings: Settings) -> None:
-    problems = []
+    """Refuse while others hold our ports, before anything is ended: what an earlier run left may still serve."""
+    ours, problems = processes_of(settings), []
     for program in _local(settings):
         holder = holder_of_port(program.port) if program.port else None
-        if holder:
+        if holder and holder.pid not in ours:
             who = f"process {holder.pid} (`{holder.command}`)" if holder.pid else holder.command
             problems.append(
                 f"Port {program.port} of {program.name} is taken by {who}. End it, or set {program.moved_by} "

@@ -8,9 +8,10 @@ the same program left is ended first; then this process becomes the command.
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
-from goldgate.adapters.local_processes import end_processes, processes_with
+from goldgate.adapters.local_processes import end_processes, processes_below, processes_with, unmarked_processes_in
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.local_programs import MARKER
 
@@ -20,8 +21,14 @@ NAME: Final = "SUPERVISOR_PROCESS_NAME"
 _END_WITHIN_S: Final = 3.0
 
 
-def end_earlier_life(env: Mapping[str, str]) -> list[int]:
+def end_earlier_life(env: Mapping[str, str], *, supervisor: int) -> list[int]:
     """End the processes of this stack that carry this program's name, except this one.
+
+    The scheduler's workers carry no name. One that is not below the supervisor has lost its parent, and is ended too.
+
+    Args:
+        env: What this process was started with.
+        supervisor: The process that everything alive of this stack descends from.
 
     Returns:
         Those that were ended.
@@ -32,7 +39,8 @@ def end_earlier_life(env: Mapping[str, str]) -> list[int]:
     if MARKER not in env or NAME not in env:
         raise PermanentError(f"Found no {MARKER} or no {NAME}; expected to be started by the stack's supervisor.")
     found = processes_with({MARKER: env[MARKER], NAME: env[NAME]})
-    earlier = [pid for pid in found if pid != os.getpid()]
+    orphans = set(unmarked_processes_in(Path(env[MARKER]))) - processes_below(supervisor)
+    earlier = [pid for pid in sorted({*found, *orphans}) if pid != os.getpid()]
     left = end_processes(earlier, within_s=_END_WITHIN_S)
     if left:
         raise PermanentError(f"Processes {left} of an earlier `{env[NAME]}` do not end.")
@@ -43,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Become the command; 1 if the place could not be made clean."""
     command = list(sys.argv[1:] if argv is None else argv)
     try:
-        for pid in end_earlier_life(os.environ):
+        for pid in end_earlier_life(os.environ, supervisor=os.getppid()):
             print(f"supervised: ended process {pid} of an earlier life", file=sys.stderr, flush=True)  # noqa: T201 - a log
     except PermanentError as error:
         print(f"supervised: {error}", file=sys.stderr)  # noqa: T201 - as above

@@ -9,8 +9,10 @@ from goldgate.adapters.local_processes import (
     end_processes,
     holder_of_port,
     is_alive,
+    processes_below,
     processes_with,
     read_pid,
+    unmarked_processes_in,
 )
 
 STUBBORN = """
@@ -53,6 +55,68 @@ class TestProcessesWith:
 
     def test_leaves_out_another_value(self, stubborn):
         assert stubborn.pid not in processes_with({"GOLDGATE_TEST_MARK": "other"})
+
+
+WRITES_A_TITLE = """
+import time
+from setproctitle import setproctitle
+setproctitle("airflow worker -- LocalExecutor: <idle>")
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+class TestUnmarkedProcessesIn:
+    @pytest.fixture
+    def working_in(self):
+        running = []
+
+        def start(folder, script=WRITES_A_TITLE):
+            process = subprocess.Popen(
+                [sys.executable, "-c", script],
+                cwd=folder,
+                env={**os.environ, "GOLDGATE_TEST_MARK": "titled"},
+                stdout=subprocess.PIPE,
+            )
+            running.append(process)
+            process.stdout.readline()
+            return process.pid
+
+        yield start
+        for process in running:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    def test_finds_one_that_wrote_a_title_over_its_environment(self, working_in, tmp_path):
+        titled = working_in(tmp_path)
+
+        assert processes_with({"GOLDGATE_TEST_MARK": "titled"}) == []
+        assert unmarked_processes_in(tmp_path) == [titled]
+
+    def test_leaves_out_what_only_works_in_the_folder(self, working_in, tmp_path):
+        """Such as the shell of a person who looks at the logs."""
+        working_in(tmp_path, STUBBORN)
+
+        assert unmarked_processes_in(tmp_path) == []
+
+    def test_leaves_out_other_folders(self, working_in, tmp_path):
+        inner = tmp_path / "home"
+        inner.mkdir()
+        working_in(tmp_path)
+
+        assert unmarked_processes_in(inner) == []
+
+
+class TestProcessesBelow:
+    def test_names_children(self, stubborn):
+        assert stubborn.pid in processes_below(os.getpid())
+
+    def test_names_none_below_one_that_is_gone(self, stubborn):
+        stubborn.kill()
+        stubborn.wait()
+
+        assert processes_below(stubborn.pid) == set()
 
 
 class TestEndProcesses:

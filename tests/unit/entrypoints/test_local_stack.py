@@ -15,10 +15,39 @@ from goldgate.entrypoints.local_programs import MARKER
 from goldgate.entrypoints.local_status import state_of, status
 from goldgate.entrypoints.settings import Settings
 
+WAITS = "import time; print('up', flush=True); time.sleep(600)"
+WRITES_A_TITLE = f"from setproctitle import setproctitle; setproctitle('airflow api_server'); {WAITS}"
+"""As Airflow does: it hides the environment."""
+
 
 @pytest.fixture
 def settings(tmp_path):
     return Settings.from_env({"GOLDGATE_HOME": str(tmp_path / "home")} | free_addresses())
+
+
+@pytest.fixture
+def left_behind(settings):
+    """A process of a stack whose supervisor is gone."""
+    running = []
+
+    def start(script):
+        settings.home.mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**os.environ, MARKER: str(settings.home)},
+            cwd=settings.home,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        running.append(process)
+        process.stdout.readline()
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def free_addresses():
@@ -48,6 +77,16 @@ class TestUp:
 
         assert not status(settings).up
 
+    def test_ends_nothing_when_it_refuses(self, settings, left_behind):
+        """What an earlier run left may still answer traffic."""
+        left = left_behind(WAITS)
+        port = int(settings.mlflow_url.rsplit(":", 1)[1])
+
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(PermanentError):
+            local.up(settings, env=os.environ, say=[].append)
+
+        assert is_alive(left.pid)
+
 
 class TestDown:
     def test_says_so_when_nothing_runs(self, settings):
@@ -57,19 +96,12 @@ class TestDown:
 
         assert said == ["Nothing was running."]
 
-    def test_ends_what_a_killed_supervisor_left_behind(self, settings):
-        left = subprocess.Popen(
-            [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"],
-            env={**os.environ, MARKER: str(settings.home)},
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        left.stdout.readline()
+    @pytest.mark.parametrize("script", [WAITS, WRITES_A_TITLE], ids=["marked", "titled"])
+    def test_ends_what_a_killed_supervisor_left_behind(self, settings, left_behind, script):
+        left = left_behind(script)
 
         local.down(settings, say=[].append)
 
-        left.stdout.close()
-        left.wait()
         assert not is_alive(left.pid)
 
     def test_leaves_another_stack_alone(self, settings, tmp_path):
