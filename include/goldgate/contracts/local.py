@@ -4,8 +4,12 @@ from typing import Literal
 
 from goldgate.contracts.base import Contract
 
-ProgramState = Literal["ready", "starting", "failing", "stopped", "elsewhere"]
-"""`failing`: the supervisor restarts it, or gave up. `elsewhere`: its address is not on this machine."""
+ProgramState = Literal["ready", "starting", "failing", "stopped", "unsupervised", "elsewhere"]
+"""How a program is.
+
+`failing`: the supervisor restarts it, or gave up. `unsupervised`: its address answers, but no supervisor of this stack
+looks after it. `elsewhere`: its address is not on this machine.
+"""
 
 
 class ProgramStatus(Contract):

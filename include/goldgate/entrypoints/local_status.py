@@ -22,6 +22,7 @@ _STYLES: Mapping[ProgramState, str] = {
     "starting": "yellow",
     "failing": "red",
     "stopped": "dim",
+    "unsupervised": "yellow",
     "elsewhere": "cyan",
 }
 
@@ -46,7 +47,9 @@ def status(settings: Settings) -> StackStatus:
 
 def state_of(supervised: SupervisedProgram | None, *, answers: bool) -> ProgramState:
     """Decide what to call a program of this machine."""
-    match supervised.state if supervised else "STOPPED":
+    if supervised is None:
+        return "unsupervised" if answers else "stopped"
+    match supervised.state:
         case "RUNNING" | "STARTING":
             return "ready" if answers else "starting"
         case "STOPPED" | "STOPPING":
@@ -87,13 +90,18 @@ def _program_status(program: Program, running: SupervisedProgram | None, *, answ
     if program.is_elsewhere:
         said = "answers" if answers else "does not answer"
         return ProgramStatus(name=program.name, state="elsewhere", pid=None, url=program.url, log=None, detail=said)
+    state = state_of(running, answers=answers)
+    if state == "unsupervised":
+        detail = "answers, but no supervisor looks after it: `make up` starts it anew, `make down` ends it"
+    else:
+        detail = _detail(running) if running else ""
     return ProgramStatus(
         name=program.name,
-        state=state_of(running, answers=answers),
+        state=state,
         pid=running.pid if running else None,
         url=program.url,
         log=str(log),
-        detail=_detail(running) if running else "",
+        detail=detail,
     )
 
 

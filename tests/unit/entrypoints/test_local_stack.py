@@ -4,6 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -48,6 +51,31 @@ def left_behind(settings):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture
+def answering():
+    """A server that says 200 to everybody, as a router does whose supervisor was killed."""
+
+    class Says200(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+
+        def log_message(self, *_arguments):
+            """Stay silent."""
+
+    servers = []
+
+    def start(url):
+        server = ThreadingHTTPServer(("127.0.0.1", int(url.rsplit(":", 1)[1])), Says200)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def free_addresses():
@@ -145,6 +173,16 @@ class TestStatus:
     def test_says_ready_only_of_a_program_that_runs_and_answers(self, word, answers, state):
         """Another process may answer on the port of a program that failed."""
         assert state_of(SupervisedProgram(name="x", state=word, pid=1, detail=""), answers=answers) == state
+
+    def test_tells_of_a_program_that_answers_without_a_supervisor(self, settings, answering):
+        answering(settings.router_url)
+
+        found = status(settings)
+
+        router = next(one for one in found.programs if one.name == "router")
+        assert not found.ready
+        assert router.state == "unsupervised"
+        assert "make up" in router.detail
 
 
 class TestLogs:
