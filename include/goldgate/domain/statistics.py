@@ -53,6 +53,22 @@ def share_interval(shares: Sequence[float], *, confidence_ratio: float) -> Estim
     return wilson_of_share(fmean(shares), len(shares), z=z_of(confidence_ratio))
 
 
+def binomial_tail(incidents: int, total: int, share: float) -> float:
+    """Tell how likely at least `incidents` of `total` independent observations say yes if each does so with `share`.
+
+    No more than `alpha`, and the share is surely higher than `share`: Clopper and Pearson's exact lower bound.
+
+    Source: Clopper and Pearson, Biometrika 26 (1934) 404-413.
+    """
+    if incidents <= 0:
+        return 1.0
+    if incidents > total or share <= 0:
+        return 0.0
+    if share >= 1:
+        return 1.0
+    return max(0.0, 1 - math.fsum(_binomial(count, total, share) for count in range(incidents)))
+
+
 def z_of(confidence_ratio: float) -> float:
     """Turn a two-sided confidence into standard deviations: 0.95 is 1.96.
 

@@ -1,10 +1,12 @@
 from datetime import UTC, datetime, timedelta
+from math import comb
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goldgate.domain.canary import (
+    CONFIDENCE_RATIO,
     Abort,
     Advance,
     ArmWindow,
@@ -102,6 +104,24 @@ class TestErrorGuardrail:
         assert isinstance(found, Abort)
         assert found.reason.startswith(f"errors: {errors} of {answered + errors} requests")
 
+    @given(requests=st.integers(3, 150), bound=st.floats(0.001, 0.5))
+    def test_errs_at_one_look_no_more_often_than_it_says(self, requests, bound):
+        """Sum the chances of all counts that abort a canary whose errors lie just on the bound."""
+        plan = Plan(**{**vars(PLAN), "bounds": Bounds(**{**vars(BOUNDS), "max_error_ratio": bound})})
+        aborts = [
+            errors
+            for errors in range(requests + 1)
+            if isinstance(step(arm(requests - errors, errors=errors), arm(0), after_s=1, plan=plan), Abort)
+        ]
+
+        chance = sum(comb(requests, k) * bound**k * (1 - bound) ** (requests - k) for k in aborts)
+
+        assert chance <= (1 - CONFIDENCE_RATIO) / 2 + 1e-9
+
+    def test_does_not_act_where_an_approximate_bound_would(self):
+        """3 of 21 at a bound of 2 %: the chance is 0.8 %, and Wilson's lower bound at 99 % is 0.036."""
+        assert not isinstance(step(arm(18, errors=3), arm(500), after_s=1), Abort)
+
     def test_needs_no_champion(self):
         assert isinstance(step(arm(0, errors=3), arm(0), after_s=1), Abort)
 
@@ -115,7 +135,7 @@ class TestErrorGuardrail:
 
 class TestLatencyGuardrail:
     def test_acts_when_surely_more_than_one_in_twenty_are_too_slow(self):
-        """10 of 30 beyond 1.5 times the champion's p95: Wilson's lower bound at 99 % is 0.158."""
+        """10 of 30 beyond 1.5 times the champion's p95: at one in twenty, the chance of that is 1 in a million."""
         canary = ArmWindow(latencies_ms=(100.0,) * 20 + (200.0,) * 10, costs_usd=(0.001,) * 30)
 
         found = step(canary, arm(500), after_s=1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from goldgate.domain.statistics import (
     StatisticsError,
+    binomial_tail,
     mean_interval,
     percentile,
     percentile_interval,
@@ -97,6 +98,28 @@ class TestShareInterval:
     def test_refuses_what_is_no_share(self, shares):
         with pytest.raises(StatisticsError, match="expected at least one, each in"):
             share_interval(shares, confidence_ratio=0.95)
+
+
+class TestBinomialTail:
+    @pytest.mark.parametrize(
+        ("incidents", "total", "share", "chance"),
+        [(682, 925, 0.7076683, 0.025), (683, 925, 0.7654066, 0.975), (3, 10, 0.0667395, 0.025), (3, 3, 0.05, 0.05**3)],
+    )
+    def test_known_values(self, incidents, total, share, chance):
+        """Source: the exact 95 % limits of 682 in 925 (R, `binom.test`, after Conover 1971, 97f) and of 3 in 10."""
+        assert binomial_tail(incidents, total, share) == pytest.approx(chance, rel=1e-4)
+
+    @pytest.mark.parametrize(
+        ("incidents", "share", "chance"), [(0, 0.0, 1), (1, 0.0, 0), (0, 1.0, 1), (5, 1.0, 1), (6, 1.0, 0), (6, 0.5, 0)]
+    )
+    def test_at_the_ends_is_certain(self, incidents, share, chance):
+        assert binomial_tail(incidents, 5, share) == chance
+
+    @given(COUNTS, st.floats(0, 1))
+    def test_falls_with_every_incident(self, counts, share):
+        incidents, total = counts
+
+        assert binomial_tail(incidents + 1, total, share) <= binomial_tail(incidents, total, share) <= 1
 
 
 class TestZOf:
