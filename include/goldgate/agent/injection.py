@@ -56,7 +56,8 @@ _IN_QUESTION = (
     r"\brepeat (?:everything|all (?:the )?(?:text|words)|the (?:text|words)) (?:above|before)",
     # Forge the conversation.
     r"<\|(?:im_start|im_end|system|assistant|user|endoftext)\|>|\[/?INST\]|<</?SYS>>",
-    r"^\s*(?:#{2,}\s*)?(?:system|assistant)\s*(?:prompt|message)?\s*:\s*\S",
+    # Blanks are taken in one place only, and not over lines where a line begins: the time would grow with the square.
+    r"^[ \t]*(?:#{2,}[ \t]*)?(?:system|assistant)\s*(?:(?:prompt|message)\s*)?:\s*\S",
     r"\b(?:system|admin|developer|root)\s+(?:override|prompt|message|notice|command)\s*:",
 )
 
@@ -64,7 +65,7 @@ _IN_CONTEXT = (
     *_IN_QUESTION,
     # Speak to the model instead of to the reader.
     (
-        rf"\b{_MODEL}\b\s*(?:assistant|model|agent)?s?\s*[,:!-][^.?!\n]{{0,80}}"
+        rf"\b{_MODEL}\b\s*(?:(?:(?:assistant|model|agent)s?|s)\s*)?[,:!-][^.?!\n]{{0,80}}"
         rf"\b(?:must|should|shall|please|ignore|{_SAY}|send|use|run|write)\b"
     ),
     (
