@@ -90,12 +90,13 @@ class TestValuesByRow:
 
 class TestCompare:
     def test_pairs_by_row_whatever_the_order(self):
-        candidate = results([True, False, True, True, False])
-        champion = results([True, True, True, False, False])
+        """Pairs that agree on five of six rows in their order, and on two in the other."""
+        candidate = results([True, True, False, False, False, True])
+        champion = results([True, True, False, False, False, False])
 
         difference = compared("quality", candidate, list(reversed(champion)))
 
-        assert difference == paired_difference([1, 0, 1, 1, 0], [1, 1, 1, 0, 0], confidence_ratio=0.95)
+        assert difference == paired_difference([1, 1, 0, 0, 0, 1], [1, 1, 0, 0, 0, 0], confidence_ratio=0.95)
 
     def test_is_candidate_over_champion_for_cost(self):
         ratio = compared("cost_usd", results([True] * 9, cost_usd=0.3), results([True] * 9, cost_usd=0.2))
