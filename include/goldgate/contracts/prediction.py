@@ -1,10 +1,13 @@
 """`predict(request) -> response`: all that evaluation, packaging and the router know of an agent."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, JsonValue
 
 from goldgate.contracts.base import Contract
+
+QUESTION_REFUSED: Final = "question:"
+"""How an `error` begins that the question itself is the reason for: no text, or too much of it."""
 
 SafetyFlag = Literal[
     "injection_in_question",

@@ -8,6 +8,7 @@ from goldgate.contracts.canary import CanaryProgress
 from goldgate.contracts.documents import read_json
 from goldgate.contracts.durable import write_durably
 from goldgate.contracts.policy import CanaryPlan
+from goldgate.contracts.prediction import QUESTION_REFUSED
 from goldgate.contracts.request_log import RequestLog
 from goldgate.domain.canary import ArmWindow, Bounds, Plan, State, Window
 from goldgate.ports.records import ReleaseStore, RequestLogReader
@@ -17,12 +18,23 @@ _PROGRESS: Final = "canary_progress.json"
 
 
 def window_of(requests: RequestLogReader, agent: str, progress: CanaryProgress) -> Window:
-    """Read what both arms did since the canary got its present share."""
+    """Read what both arms did since the canary got its present share.
+
+    A question that the champion refuses is its caller's fault and counts for neither arm. One that only the canary
+    refuses is the canary's error: it would turn away what is answered today.
+    """
     entries = list(requests.since(agent, progress.since))
+    champion = [e for e in entries if e.arm == "champion" and e.model == f"{agent}@{progress.champion}"]
+    canary = [e for e in entries if e.arm == "canary" and e.model == f"{agent}@{progress.version}"]
+    faulty = {e.trace_id for e in champion if _refuses_question(e)}
     return Window(
-        canary=_arm_window([e for e in entries if e.arm == "canary" and e.model == f"{agent}@{progress.version}"]),
-        champion=_arm_window([e for e in entries if e.arm == "champion" and e.model == f"{agent}@{progress.champion}"]),
+        canary=_arm_window([e for e in canary if not (_refuses_question(e) and e.trace_id in faulty)]),
+        champion=_arm_window([e for e in champion if not _refuses_question(e)]),
     )
+
+
+def _refuses_question(entry: RequestLog) -> bool:
+    return entry.error is not None and entry.error.startswith(QUESTION_REFUSED)
 
 
 def _arm_window(entries: list[RequestLog]) -> ArmWindow:

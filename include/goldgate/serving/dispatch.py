@@ -1,7 +1,8 @@
 """One request: pick the arm, ask it, and let no caller suffer from a canary that fails.
 
 A canary that fails is logged as the canary's error, and the champion answers. An answer that says itself that it is
-none (`error`) counts as a failure too. A champion that fails has nobody behind it.
+none (`error`) counts as a failure too, even where the question is said to be the reason: the champion may think
+otherwise. A champion that fails has nobody behind it.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from goldgate.contracts.prediction import PredictRequest, PredictResponse
+from goldgate.contracts.prediction import QUESTION_REFUSED, PredictRequest, PredictResponse
 from goldgate.contracts.request_log import Arm, RequestLog
 from goldgate.domain.errors import TransientError
 from goldgate.ports.delivery import ArmClient, ArmFailedError, Clock
@@ -110,7 +111,7 @@ class Dispatcher:
             self._log.add(self._failed(asked, request, error, seconds=self._monotonic_s() - started_s))
             raise
         seconds = self._monotonic_s() - started_s
-        self._count(asked, outcome="ok" if response.error is None else "agent_error", seconds=seconds)
+        self._count(asked, outcome=_outcome(response), seconds=seconds)
         self._count_usage(asked, response)
         self._log.add(self._answered(asked, response, seconds=seconds))
         return Answer(response=response, arm=asked.arm, version=asked.version)
@@ -179,6 +180,12 @@ class Dispatcher:
             safety_flags=[],
             error=f"arm: {error.failure}",
         )
+
+
+def _outcome(response: PredictResponse) -> str:
+    if response.error is None:
+        return "ok"
+    return "question_refused" if response.error.startswith(QUESTION_REFUSED) else "agent_error"
 
 
 def _canary_for(route: Route, *, table: Table, caller_hash: str, now: datetime) -> _Asked | None:

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from goldgate.contracts.prediction import PredictResponse
+from goldgate.contracts.prediction import QUESTION_REFUSED, PredictResponse
 from goldgate.ports.delivery import ArmClient, Clock
 from goldgate.ports.records import RequestLogWriter
 from goldgate.serving.chat import (
@@ -38,6 +38,8 @@ _RETRY_AFTER: Final = timedelta(seconds=1)
 
 _ERROR_KINDS: Final = frozenset({"timeout", "max_steps", "question", "retrieval", "model", "tool"})
 """All that a caller is told of an agent's error."""
+
+_MAX_REASON_CHARS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +170,7 @@ class _Desk:
     def _written(self, chat: ChatRequest, answer: Answer) -> Response:
         response, headers = answer.response, _headers(chat, answer)
         if response.error is not None and not response.answer.strip():
-            body = error_body("The agent has no answer.", kind="server_error", code="agent_error")
-            return JSONResponse(body, status_code=502, headers=headers)
+            return _without_answer(response.error, headers=headers)
         at_s = int(self._parts.clock.now().timestamp())
         if chat.stream:
             events = stream(response, agent=chat.model, at_s=at_s)
@@ -218,6 +219,16 @@ def _headers(chat: ChatRequest, answer: Answer) -> dict[str, str]:
 def _header_text(response: PredictResponse) -> str:
     kind = (response.error or "").partition(":")[0]
     return kind if kind in _ERROR_KINDS else "other"
+
+
+def _without_answer(error: str, *, headers: dict[str, str]) -> Response:
+    """Say whose fault it is. What is wrong with a question is told by our own code, so its words are passed on."""
+    if error.startswith(QUESTION_REFUSED):
+        told = error[:_MAX_REASON_CHARS]
+        body = error_body(told, kind="invalid_request_error", code="question_refused", param="messages")
+        return JSONResponse(body, status_code=400, headers=headers)
+    body = error_body("The agent has no answer.", kind="server_error", code="agent_error")
+    return JSONResponse(body, status_code=502, headers=headers)
 
 
 def _json(value: dict[str, Any], *, headers: dict[str, str]) -> Response:

@@ -177,6 +177,22 @@ class TestLook:
 
         assert stage.look() == Hold(reason="the cost of 10 of 10 answers of the canary is unknown")
 
+    def test_counts_a_question_that_both_refuse_for_neither(self, stage):
+        """Or a caller with questions too long could end any canary."""
+        stage.start()
+        for number in range(50):
+            facts = {"error": "question: found 9 characters; expected at most 8", "trace_id": f"{number:032x}"}
+            stage.requests.add(request_log(stage.clock.now(), **facts))
+            stage.serve(canary=1, **facts)
+
+        assert stage.look() == Hold(reason="the canary has had 0 of 10 requests")
+
+    def test_counts_a_question_that_only_the_canary_refuses_as_its_error(self, stage):
+        stage.start()
+        stage.serve(champion=50, canary=50, error="question: found 9 characters; expected at most 8")
+
+        assert isinstance(stage.look(), Abort)
+
     def test_counts_only_requests_at_the_present_share(self, stage):
         stage.serve(canary=50, champion=100)
         stage.pass_time(1)

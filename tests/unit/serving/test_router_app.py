@@ -245,6 +245,23 @@ class TestChampion:
         assert answered.status_code == 502
         assert answered.headers["x-goldgate-error"] == "max_steps"
 
+    def test_that_refuses_the_question_says_why_to_its_caller(self, desk):
+        desk.traffic.serve(ratio=1.0)
+        told = "question: found 9 characters with its attachments; expected at most 8"
+        desk.arms.answers[CHAMPION] = desk.arms.answers[CANARY] = {"error": told, "answer": ""}
+
+        answered = desk.ask()
+
+        assert answered.status_code == 400
+        assert answered.json()["error"] == {
+            "message": told,
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "question_refused",
+        }
+        assert [(entry.arm, entry.error) for entry in desk.log.written] == [("canary", told), ("champion", told)]
+        assert 'arm="champion",outcome="question_refused"' in desk.http.get("/metrics").text
+
     def test_that_says_something_in_spite_of_an_error_is_heard(self, desk):
         desk.traffic.serve()
         desk.arms.answers[CHAMPION] = {"error": "tool: ü\r\nx-evil: 1", "answer": "Perhaps 42."}
@@ -254,15 +271,6 @@ class TestChampion:
         assert answered.status_code == 200
         assert answered.headers["x-goldgate-error"] == "tool"
         assert "x-evil" not in answered.headers
-
-    def test_error_is_cut_before_it_is_logged(self, desk):
-        desk.traffic.serve()
-        desk.arms.answers[CHAMPION] = {"error": "model: " + "x" * 1000}
-
-        desk.ask()
-
-        assert len(desk.log.written[0].error) == 200
-
 
     @pytest.mark.parametrize(
         ("error", "told"), [("model: who is sk-live-1?", "model"), ("sk-live-1 is no key", "other")]
@@ -275,6 +283,15 @@ class TestChampion:
 
         assert answered.headers["x-goldgate-error"] == told
         assert "sk-live-1" not in f"{answered.headers}{answered.text}"
+
+    def test_error_is_cut_before_it_is_logged(self, desk):
+        desk.traffic.serve()
+        desk.arms.answers[CHAMPION] = {"error": "model: " + "x" * 1000}
+
+        desk.ask()
+
+        assert len(desk.log.written[0].error) == 200
+
 
 class TestViews:
     def test_list_the_agents_that_have_a_champion(self, desk):
