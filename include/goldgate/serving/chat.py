@@ -104,6 +104,8 @@ def read_chat(body: bytes) -> ChatRequest:
     try:
         chat = ChatRequest.model_validate_json(body)
     except ValidationError as error:
+        if (broken := _broken_json(error)) is not None:
+            raise ChatError(broken) from error
         problems = problems_of(error, where="request")
         raise ChatError("; ".join(str(problem) for problem in problems), param=problems[0].field or None) from error
     if chat.messages[-1].role != "user":
@@ -111,6 +113,14 @@ def read_chat(body: bytes) -> ChatRequest:
     if not chat.messages[-1].text.strip():
         raise ChatError("The last message is empty; expected a question.", param="messages")
     return chat
+
+
+def _broken_json(error: ValidationError) -> str | None:
+    """Say where JSON breaks off, without the body itself, which pydantic would repeat."""
+    for detail in error.errors(include_input=False, include_url=False):
+        if detail["type"] == "json_invalid":
+            return f"request: found broken JSON ({detail['ctx']['error']}), expected a JSON object"
+    return None
 
 
 def question_of(chat: ChatRequest, *, trace_id: str) -> PredictRequest:

@@ -43,6 +43,13 @@ class TestReadChat:
 
         assert told in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("content", "where"), [(b"{", "line 1 column 1"), (b"", "line 1"), (b'{"a": x}', "column")]
+    )
+    def test_says_where_json_is_broken(self, content, where):
+        with pytest.raises(ChatError, match=rf"request: found broken JSON \(.*{where}.*\), expected a JSON object"):
+            read_chat(content)
+
     @given(st.binary())
     def test_refuses_any_other_bytes_without_breaking(self, content):
         with pytest.raises(ChatError):
