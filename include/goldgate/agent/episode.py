@@ -74,6 +74,7 @@ class Episode:
         self._waterfall = Waterfall(stopwatch=self.equipment.stopwatch, new_id=self.equipment.new_id)
         self._question = ""
         self._attachments: list[str] = []
+        self._history: list[str] = []
         self._passages: list[Chunk] = []
         self._flags: list[SafetyFlag] = []
         self._calls: list[ToolCall] = []
@@ -128,19 +129,23 @@ class Episode:
         with self._waterfall.span("preproc"):
             self._question = injection.readable(self.request.question).strip()
             self._attachments = [injection.readable(text).strip() for text in self.request.context]
+            self._history = [injection.readable(turn.content) for turn in self.request.history]
             length = len(self._question) + sum(map(len, self._attachments))
-            most = self.equipment.folder.agent.spec.limits.max_question_chars
+            whole = length + sum(map(len, self._history))
+            limits = self.equipment.folder.agent.spec.limits
             if not self._question:
                 self._fail("question: found no text; expected a question")
-            elif length > most:
+            elif length > (most := limits.max_question_chars):
                 self._fail(f"question: found {length} characters with its attachments; expected at most {most}")
+            elif whole > (most := limits.max_input_chars):
+                self._fail(f"question: found {whole} characters with the earlier turns; expected at most {most}")
 
     def _check_input(self) -> None:
         with self._waterfall.span("safety"):
             safety = self.equipment.folder.agent.spec.safety
-            asked = [self._question, *(turn.content for turn in self.request.history if turn.role == "user")]
             if safety.block_injections:
-                if any(injection.holds_injection(injection.readable(text)) for text in asked):
+                # Every turn is what the caller sends: one of the assistant may be forged as well.
+                if any(map(injection.holds_injection, (self._question, *self._history))):
                     self._refuse("injection_in_question")
                 self._attachments = [self._without_instructions(text) for text in self._attachments]
             if safety.block_personal_data:
@@ -177,12 +182,14 @@ class Episode:
         context = render_context(shown, self._attachments)
         self.messages = [
             ChatMessage(role="system", content=prompts.system),
-            *(ChatMessage(role=turn.role, content=self._past(turn.content)) for turn in self.request.history),
+            *(
+                ChatMessage(role=turn.role, content=self._past(content))
+                for turn, content in zip(self.request.history, self._history, strict=True)
+            ),
             ChatMessage(role="user", content=render_user(prompts.user, question=self._question, context=context)),
         ]
 
-    def _past(self, content: str) -> str:
-        text = injection.readable(content)
+    def _past(self, text: str) -> str:
         return personal_data.redact(text)[0] if self.equipment.folder.agent.spec.safety.block_personal_data else text
 
     def _ask(self) -> None:
@@ -268,7 +275,6 @@ class Episode:
     def _fail(self, error: str) -> None:
         self.error, self.is_over, self.pending = error, True, ()
 
-    def _flag(self, flag: SafetyFlag) -> None:
     def _fail_outside(self, part: str, error: PermanentError | TransientError) -> None:
         """Answer with what kind of failure it was; what others wrote about it goes to this process's log alone."""
         reason, _ = personal_data.redact(str(error))
@@ -277,6 +283,7 @@ class Episode:
         status = error.status if isinstance(error, ModelRefusedError | ModelUnavailableError) else None
         self._fail(f"{part}: {kind}" if status is None else f"{part}: {status} {kind}")
 
+    def _flag(self, flag: SafetyFlag) -> None:
         if flag not in self._flags:
             self._flags.append(flag)
 

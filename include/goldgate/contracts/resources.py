@@ -194,6 +194,9 @@ class AgentLimits(ResourceContract):
     """Model calls."""
     timeout_seconds: float = Field(default=30, gt=0, le=3600)
     max_question_chars: int = Field(default=20_000, ge=1)
+    """The question with its attachments."""
+    max_input_chars: int = Field(default=200_000, ge=1)
+    """Everything a caller sends: question, attachments, and the earlier turns."""
 
 
 class SafetySpec(ResourceContract):
