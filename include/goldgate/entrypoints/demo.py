@@ -266,6 +266,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (PermanentError, TransientError) as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return 1
+    except OSError as error:
+        where = f" `{error.filename}`" if error.filename else ""
+        told = f"demo: the system refused{where}: {error.strerror or error}. Look at space and permissions."
+        print(told, file=sys.stderr)  # noqa: T201 - as above
+        return 1
     except KeyboardInterrupt:
         return 130
 

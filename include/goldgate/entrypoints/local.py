@@ -252,6 +252,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PermanentError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command that talks to people
         return 1
+    except OSError as error:
+        where = f" `{error.filename}`" if error.filename else ""
+        told = f"the system refused{where}: {error.strerror or error}. Look at space and permissions."
+        print(told, file=sys.stderr)  # noqa: T201 - as above
+        return 1
     except KeyboardInterrupt:
         return 130
 
