@@ -26,6 +26,7 @@ from goldgate.entrypoints.demo_report import problems_of_story, release_of, show
 from goldgate.entrypoints.demo_story import RUN_PREFIX, Chapter, Told, read_story, write_chapters
 from goldgate.entrypoints.demo_telling import telling
 from goldgate.entrypoints.local_airflow import password_of
+from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
 from goldgate.ports.records import Ledger
@@ -267,9 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return 1
     except OSError as error:
-        where = f" `{error.filename}`" if error.filename else ""
-        told = f"demo: the system refused{where}: {error.strerror or error}. Look at space and permissions."
-        print(told, file=sys.stderr)  # noqa: T201 - as above
+        print(f"demo: {refused(error)}", file=sys.stderr)  # noqa: T201 - as above
         return 1
     except KeyboardInterrupt:
         return 130

@@ -34,6 +34,7 @@ from goldgate.entrypoints.airflow_settings import AirflowObjects, airflow_env, r
 from goldgate.entrypoints.local_airflow import import_pools, migrate, prepare
 from goldgate.entrypoints.local_programs import MARKER, Program, programs, stack_env, supervisor_config
 from goldgate.entrypoints.local_status import log_of, status, status_table
+from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
 
 __all__ = ["down", "logs", "main", "processes_of", "status", "up"]
@@ -253,9 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - a command that talks to people
         return 1
     except OSError as error:
-        where = f" `{error.filename}`" if error.filename else ""
-        told = f"the system refused{where}: {error.strerror or error}. Look at space and permissions."
-        print(told, file=sys.stderr)  # noqa: T201 - as above
+        print(refused(error), file=sys.stderr)  # noqa: T201 - as above
         return 1
     except KeyboardInterrupt:
         return 130

@@ -15,6 +15,7 @@ from goldgate.contracts.release import ReleaseOrder
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.verdict import Verdict
 from goldgate.entrypoints.display import Screen
+from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.records import ReleaseStore
 
@@ -92,10 +93,7 @@ def command(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
             screen.progress(f"error: {error}\nThe same command may succeed later.")
             raise SystemExit(ExitCode.TRY_AGAIN) from error
         except OSError as error:
-            where = f" `{error.filename}`" if error.filename else ""
-            screen.progress(
-                f"error: the system refused{where}: {error.strerror or error}. Look at space and permissions."
-            )
+            screen.progress(f"error: {refused(error)}")
             raise SystemExit(ExitCode.IMPOSSIBLE) from error
         except KeyboardInterrupt as error:
             raise SystemExit(ExitCode.INTERRUPTED) from error
