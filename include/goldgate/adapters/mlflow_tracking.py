@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Map, Object, Property, Schema
 
-from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.errors import PermanentError, TransientError, root_cause
 from goldgate.ports.tracking import PackagedModel, TrackedRun
 
 AGENT_LOADER: Final = "goldgate.entrypoints.agents:load_agent"
@@ -40,6 +40,7 @@ _ENVIRONMENT: Final = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 _PASSING: Final = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
+_PASSING_STATUS: Final = {408, 429}
 
 _LONGEST_PARAM: Final = 6000
 """Characters of a parameter that MLflow takes."""
@@ -173,10 +174,13 @@ class MlflowTracking:
         try:
             yield
         except MlflowException as error:
-            reason = str(error).split("\n", 1)[0][:300]
             if error.error_code in _PASSING:
-                raise TransientError(f"MLflow at {self._uri} did not {what}: {reason}") from error
-            raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {reason}") from error
+                raise TransientError(f"MLflow at {self._uri} did not {what}: {_why(error)}") from error
+            raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {_first_line(error)}") from error
+        except OSError as error:
+            if _is_refusal(error):
+                raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {_first_line(error)}") from error
+            raise TransientError(f"MLflow at {self._uri} did not {what}: {_why(error)}") from error
 
 
 def predict_signature() -> ModelSignature:
@@ -230,3 +234,21 @@ def _key(name: str) -> str:
 
 def _numbers(*names: str) -> Sequence[Any]:
     return [Property(name, DataType.double) for name in names]
+
+
+def _why(error: Exception) -> str:
+    """Say in one line what the system said of the connection, not how the client prints it."""
+    root = root_cause(error)
+    if isinstance(root, ConnectionRefusedError):
+        return "it refused the connection. Look with `make status`."
+    return _first_line(root)
+
+
+def _is_refusal(error: OSError) -> bool:
+    """Whether an upload or download was answered, and with a no: requests tells that as an OSError with a response."""
+    status: int = getattr(getattr(error, "response", None), "status_code", 0)
+    return 400 <= status < 500 and status not in _PASSING_STATUS  # noqa: PLR2004 - HTTP's range
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).split("\n", 1)[0][:300]

@@ -17,3 +17,10 @@ class TransientError(Exception):
         """Keep the wait that the other side asked for, if it named one."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Find what began it: the innermost of the errors that an error was raised from or while handling."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error

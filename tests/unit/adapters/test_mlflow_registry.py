@@ -107,5 +107,5 @@ class TestUnreachable:
     def test_server_is_told_as_passing(self):
         from goldgate.adapters.mlflow_registry import MlflowRegistry
 
-        with pytest.raises(TransientError, match=r"http://127\.0\.0\.1:1 did not read who serves `a`"):
+        with pytest.raises(TransientError, match=r"http://127\.0\.0\.1:1 did not read who serves `a`: it refused"):
             MlflowRegistry("http://127.0.0.1:1", locks=InMemoryLocks()).traffic("a")

@@ -1,7 +1,11 @@
 """Evaluations and packaged agents on a real MLflow server."""
 
+import contextlib
 import itertools
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +161,61 @@ class TestUnreachable:
 
         with pytest.raises(TransientError, match=r"http://127\.0\.0\.1:1 did not log the evaluation"):
             log(tracking)
+
+    def test_server_is_told_in_one_plain_sentence(self):
+        from goldgate.adapters.mlflow_tracking import MlflowTracking
+
+        with pytest.raises(TransientError) as caught:
+            MlflowTracking("http://127.0.0.1:1", loader="x:y").attach("r1", [], folder="report")
+
+        assert str(caught.value) == (
+            "MLflow at http://127.0.0.1:1 did not attach `report` to run `r1`: it refused the connection. "
+            "Look with `make status`."
+        )
+
+
+RUN = {"run": {"info": {"run_id": "r1", "experiment_id": "0", "artifact_uri": "mlflow-artifacts:/0/r1/artifacts"}}}
+
+
+class TestUpload:
+    @pytest.mark.parametrize(("status", "kind"), [(403, PermanentError), (500, TransientError), (429, TransientError)])
+    def test_that_the_server_does_not_take_is_told_as_ours(self, tmp_path: Path, status: int, kind: type[Exception]):
+        from goldgate.adapters.mlflow_tracking import MlflowTracking
+
+        (tmp_path / "report.html").write_text("<html>")
+        with _server(status) as url, pytest.raises(kind, match=f"attach `report` to run `r{status}`.*{status}"):
+            # A run of its own: MLflow remembers by run where its artifacts go.
+            MlflowTracking(url, loader="x:y").attach(f"r{status}", [tmp_path / "report.html"], folder="report")
+
+
+@contextlib.contextmanager
+def _server(status: int) -> Iterator[str]:
+    """An MLflow that knows the run and answers each upload with a status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(200, RUN)
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self._answer(status, {})
+
+        def _answer(self, code: int, body: dict[str, Any]) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(code)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 class TestInMemoryTracking:
