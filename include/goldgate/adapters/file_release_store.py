@@ -140,7 +140,16 @@ class FileReleaseStore:
 
     def _claim(self, agent: str) -> Claim | None:
         path = self._claim_path(agent)
-        return read_json(path, Claim) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return read_json(path, Claim)
+        except ContractError as error:
+            found = "; ".join(str(problem) for problem in error.problems)
+            raise DamagedRecordError(
+                f"Which release holds agent `{agent}` cannot be read, so nothing was changed: {found}. If "
+                f"`goldgate release list` shows no release of it as open, remove the file; else restore it from a backup."
+            ) from error
 
     @contextlib.contextmanager
     def _claims_locked(self) -> Iterator[None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from goldgate.adapters.file_release_store import DamagedRecordError, FileReleaseStore
-from goldgate.contracts.base import ContractError
 from goldgate.contracts.release import CanaryRecord, Registration, ReleaseOrder
 from goldgate.domain.errors import PermanentError
 
@@ -52,7 +51,7 @@ class TestFileReleaseStore:
         store.open_release("a", "r1", by="me", at=AT)
         (tmp_path / "open" / "a.json").write_text("")
 
-        with pytest.raises(ContractError, match=r"open/a\.json"):
+        with pytest.raises(DamagedRecordError, match=r"agent `a` cannot be read.*open/a\.json.*remove the file"):
             store.open_release("a", "r2", by="me", at=AT)
 
     def test_leaves_nothing_but_whole_files(self, tmp_path: Path):
