@@ -147,8 +147,8 @@ class FileReleaseStore:
         except ContractError as error:
             found = "; ".join(str(problem) for problem in error.problems)
             raise DamagedRecordError(
-                f"Which release holds agent `{agent}` cannot be read, so nothing was changed: {found}. If "
-                f"`goldgate release list` shows no release of it as open, remove the file; else restore it from a backup."
+                f"Which release holds agent `{agent}` cannot be read, so nothing was changed: {found}. If `goldgate "
+                f"release list` shows none of its releases as open, remove the file; else restore it from a backup."
             ) from error
 
     @contextlib.contextmanager
