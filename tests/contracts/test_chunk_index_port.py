@@ -15,12 +15,12 @@ CHUNKS = [
 
 
 @pytest.fixture(params=["in memory", "tantivy", "faiss"])
-def index(request, tmp_path):
+def index(request):
     match request.param:
         case "tantivy":
-            return TantivyIndex.build(CHUNKS, into=tmp_path / "index")
+            return TantivyIndex.build(CHUNKS)
         case "faiss":
-            return FaissIndex.build(CHUNKS, into=tmp_path / "index", embedder=InMemoryEmbedder())
+            return FaissIndex.build(CHUNKS, embedder=InMemoryEmbedder())
         case _:
             return InMemoryChunkIndex(CHUNKS)
 

@@ -42,8 +42,6 @@ def make_bundle(folder: Path, *, text: str) -> Path:
     (folder / "prompts").mkdir(parents=True)
     (folder / "prompts" / "system.md").write_text(text)
     (folder / "agent.yaml").write_text("kind: Agent\n")
-    (folder / "index").mkdir()
-    (folder / "index" / "vectors.bin").write_bytes(b"derived")
     files = digest_files(folder)
     manifest = {"agent": "a", "files": files, "digest": digest_tree(files)}
     (folder / "bundle.json").write_text(json.dumps(manifest))
@@ -232,7 +230,6 @@ class TestFetchBundle:
 
         assert folder == again == tmp_path / "bundles" / bench.agent / version
         assert (folder / "prompts" / "system.md").read_text() == "be kind"
-        assert (folder / "index" / "vectors.bin").read_bytes() == b"derived"
         assert [path.name for path in folder.parent.iterdir()] == [version]
 
     @pytest.mark.parametrize("damaged", ["prompts/system.md", "prompts/junk.md", "bundle.json"])

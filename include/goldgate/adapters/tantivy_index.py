@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import tantivy
 
-from goldgate.domain.errors import PermanentError
 from goldgate.ports.knowledge import Chunk, Scored
 
 _WORD = re.compile(r"[^\W_]+")
@@ -19,21 +17,20 @@ class TantivyIndex:
 
     def __init__(self, index: tantivy.Index) -> None:
         """Take over an index whose writing is done."""
-        # Nothing is written after this: without "manual" a thread would watch the folder for changes.
+        # Nothing is written after this: without "manual" a thread would watch for changes.
         index.config_reader(reload_policy="manual")
         index.reload()
         self._index = index
         self._searcher = index.searcher()
 
     @classmethod
-    def build(cls, chunks: Sequence[Chunk], *, into: Path) -> "TantivyIndex":
-        """Write an index into a folder, which is made."""
-        into.mkdir(parents=True, exist_ok=True)
+    def build(cls, chunks: Sequence[Chunk]) -> "TantivyIndex":
+        """Index passages, in memory."""
         schema = tantivy.SchemaBuilder()
         schema.add_text_field("id", stored=True, tokenizer_name="raw")
         schema.add_text_field("title", tokenizer_name="en_stem")
         schema.add_text_field("text", tokenizer_name="en_stem")
-        index = tantivy.Index(schema.build(), path=str(into))
+        index = tantivy.Index(schema.build())
         # One thread makes one segment, so that equal scores keep the order of the corpus.
         writer = index.writer(heap_size=50_000_000, num_threads=1)
         for chunk in chunks:
@@ -42,23 +39,6 @@ class TantivyIndex:
         writer.commit()
         writer.wait_merging_threads()
         return cls(index)
-
-    @classmethod
-    def open(cls, folder: Path) -> "TantivyIndex":
-        """Open what `build` wrote.
-
-        Raises:
-            PermanentError: There is no index, or it cannot be read.
-        """
-        try:
-            return cls(tantivy.Index.open(str(folder)))
-        except (ValueError, OSError) as error:
-            raise PermanentError(f"Found no readable BM25 index in `{folder}`: {error}. Build it again.") from error
-
-    @property
-    def size(self) -> int:
-        """How many passages it holds."""
-        return int(self._searcher.num_docs)
 
     def search(self, question: str, *, limit: int) -> list[Scored]:
         """Rank passages that share a word with the question."""

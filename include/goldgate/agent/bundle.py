@@ -5,8 +5,7 @@
 ├── agent.yaml, prompts, ...   the folder as it was, without what judges it
 ├── corpus.jsonl               its knowledge, built
 ├── tools.json                 its tools, pinned
-├── bundle.json                the manifest: agent, files with their digests, digest
-└── index/                     derived, outside the digest; index.json names the digest it was built from
+└── bundle.json                the manifest: agent, files with their digests, digest
 ```
 """
 
@@ -17,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from goldgate.agent.folder import AGENT_FILE
-from goldgate.contracts.bundle import INDEX, MANIFEST, BundleError, BundleManifest, check_bundle, digest_files
+from goldgate.contracts.bundle import MANIFEST, BundleError, BundleManifest, check_bundle, digest_files
 from goldgate.contracts.documents import read_json
 from goldgate.domain.digest import Digest, canonical_json, digest_tree
 
-_LEFT_OUT = ("gold*", "story*", "release.yaml", "tasks", INDEX, MANIFEST)
-"""Top-level names of a folder that do not serve: what judges the agent, what is asked of it, and what is derived."""
+_LEFT_OUT = ("gold*", "story*", "release.yaml", "tasks", MANIFEST)
+"""Top-level names of a folder that do not serve: what judges the agent, what is asked of it, what is written here."""
 
 
 def verify_bundle(path: Path) -> Digest:

@@ -12,8 +12,6 @@ from goldgate.domain.digest import Digest, digest_bytes, digest_tree, short
 from goldgate.domain.errors import PermanentError
 
 MANIFEST: Final = "bundle.json"
-INDEX: Final = "index"
-"""The derived index. Outside the digest: it is made again from what the digest names."""
 
 
 class BundleError(PermanentError):
@@ -30,7 +28,7 @@ class BundleManifest(Contract):
 
 
 def digest_files(folder: Path) -> dict[str, Digest]:
-    """Digest every file of a bundle, but the manifest and the derived index.
+    """Digest every file of a bundle, but the manifest.
 
     Raises:
         BundleError: A link: what it points to may change after it was digested.
@@ -38,7 +36,7 @@ def digest_files(folder: Path) -> dict[str, Digest]:
     files: dict[str, Digest] = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if relative.parts[0] == INDEX or relative.as_posix() == MANIFEST:
+        if relative.as_posix() == MANIFEST:
             continue
         if path.is_symlink():
             raise BundleError(f"Found the link `{path}`; expected files and folders only. Copy what it points to.")

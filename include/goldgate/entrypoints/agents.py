@@ -21,8 +21,7 @@ from goldgate.contracts.bundle import BundleManifest, digest_files
 from goldgate.contracts.documents import read_json, read_jsonl
 from goldgate.domain.digest import Digest, canonical_json, digest_json
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.agent_parts import LateToolSession, open_knowledge, write_index
-from goldgate.ports.knowledge import Chunk
+from goldgate.entrypoints.agent_parts import LateToolSession, open_knowledge
 from goldgate.ports.model import ToolDefinition
 
 _BUILDER_ENV = ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "AIRFLOW_HOME")
@@ -44,7 +43,7 @@ class FrozenBundle:
 
 
 def freeze_agent(folder: Path, *, into: Path, env: Mapping[str, str], corpus_cache: Path | None = None) -> FrozenBundle:
-    """Freeze an agent's folder: contracts checked, corpus built, tools pinned, index made.
+    """Freeze an agent's folder: contracts checked, corpus built, tools pinned.
 
     The same folder gives the same digest on every machine, as long as its corpus builder prints and its tool servers
     offer the same. An existing whole bundle is reused.
@@ -73,9 +72,6 @@ def freeze_agent(folder: Path, *, into: Path, env: Mapping[str, str], corpus_cac
         manifest = seal(staging, agent=agent.agent.metadata.name)
         target = into / manifest.digest
         if not _is_whole(target):
-            chunks = [Chunk(id=row.id, title=row.title, text=row.text) for row in rows]
-            digest = Digest(manifest.digest)
-            write_index(staging, digest=digest, spec=agent.agent.spec.retrieval, chunks=chunks, env=env)
             _move(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -88,35 +84,25 @@ def load_agent(bundle: Path, *, env: Mapping[str, str]) -> AgentRuntime:
     Raises:
         PermanentError: A file of the bundle is not what was frozen, or a variable that the agent names is not set.
         ContractError: The bundle was frozen under other contracts.
+        TransientError: The endpoint that embeds its passages could not be reached.
     """
     digest = verify_bundle(bundle)
     agent = read_agent(bundle)
-    opened = open_knowledge(
-        bundle, digest=digest, spec=agent.agent.spec.retrieval, chunks=read_chunks(bundle / CORPUS_FILE), env=env
+    knowledge = open_knowledge(agent.agent.spec.retrieval, chunks=read_chunks(bundle / CORPUS_FILE), env=env)
+    from goldgate.adapters.openai_chat import OpenAIChatModel  # noqa: PLC0415 - 0.9 s, and only to answer
+
+    model = OpenAIChatModel(agent.llm.spec, env=env)
+    tools = read_json(bundle / TOOLS_FILE, PinnedTools).tools
+    sessions = {server.metadata.name: LateToolSession(server, folder=bundle, env=env) for server in agent.servers}
+    equipment = Equipment(
+        folder=agent,
+        knowledge=knowledge,
+        model=model,
+        toolbox=Toolbox(tools, sessions=sessions, compile_schema=compile_schema),
+        stopwatch=time.perf_counter,
+        new_id=secrets.token_hex,
     )
-    try:
-        from goldgate.adapters.openai_chat import OpenAIChatModel  # noqa: PLC0415 - 0.9 s, and only to answer
-
-        model = OpenAIChatModel(agent.llm.spec, env=env)
-        tools = read_json(bundle / TOOLS_FILE, PinnedTools).tools
-        sessions = {server.metadata.name: LateToolSession(server, folder=bundle, env=env) for server in agent.servers}
-        equipment = Equipment(
-            folder=agent,
-            knowledge=opened.knowledge,
-            model=model,
-            toolbox=Toolbox(tools, sessions=sessions, compile_schema=compile_schema),
-            stopwatch=time.perf_counter,
-            new_id=secrets.token_hex,
-        )
-    except BaseException:
-        opened.release()
-        raise
-
-    def release() -> None:
-        model.close()
-        opened.release()
-
-    return AgentRuntime(equipment, digest=digest, release=release)
+    return AgentRuntime(equipment, digest=digest, release=model.close)
 
 
 def _frozen(path: Path, manifest: BundleManifest, agent: AgentFolder, tools: PinnedTools) -> FrozenBundle:

@@ -21,7 +21,6 @@ from goldgate.release.records import needed, note_once, refuse_closed
 
 BLOCKED: Final = "blocked"
 _PROMPT_BUNDLE: Final = "bundle"
-_DERIVED: Final = "index"
 
 
 class BuildBlockedError(PermanentError):
@@ -61,7 +60,7 @@ def build_candidate(
     if build is None:
         refuse_closed(store, release_id)
         run_id = needed(store, release_id, Evaluation).run_id
-        tracking.attach(run_id, _prompt_bundle(bundle), folder=_PROMPT_BUNDLE)
+        tracking.attach(run_id, sorted(bundle.iterdir()), folder=_PROMPT_BUNDLE)
         packaged = tracking.package(bundle, run_id=run_id, name=order.agent)
         build = Build(
             model_uri=packaged.model_uri,
@@ -79,11 +78,6 @@ def build_candidate(
             "Make a builder work, or say `image: optional` in release.yaml, and start a new release."
         )
     return build
-
-
-def _prompt_bundle(bundle: Path) -> list[Path]:
-    """Everything frozen but the derived index, which the model carries."""
-    return sorted(path for path in bundle.iterdir() if path.name != _DERIVED)
 
 
 def _evidence(build: Build) -> dict[str, JsonValue]:

@@ -29,7 +29,6 @@ class TestCopyFolder:
                 "story/live.jsonl",
                 "release.yaml",
                 "tasks/hello.yaml",
-                "index/x",
                 "bundle.json",
             ),
             "x",
@@ -65,13 +64,6 @@ class TestVerifyBundle:
         made = bundle(tmp_path)
 
         assert verify_bundle(made) == read_manifest(made).digest
-
-    def test_does_not_look_at_the_index(self, tmp_path: Path):
-        made = bundle(tmp_path)
-        (made / "index").mkdir()
-        (made / "index/any").write_text("x")
-
-        assert verify_bundle(made)
 
     @pytest.mark.parametrize(
         ("harm", "message"),

@@ -30,12 +30,6 @@ class TestCheckBundle:
     def test_takes_the_folder_as_it_was_frozen(self, bundle: Path):
         assert check_bundle(bundle, digest=digest_of(bundle)).agent == "a"
 
-    def test_does_not_look_at_the_derived_index(self, bundle: Path):
-        (bundle / "index").mkdir()
-        (bundle / "index" / "vectors.bin").write_bytes(b"x")
-
-        assert check_bundle(bundle, digest=digest_of(bundle)).agent == "a"
-
     @pytest.mark.parametrize("name", ["prompts/system.md", "prompts/new.md", "agent.yaml"])
     def test_names_the_file_that_differs(self, bundle: Path, name: str):
         (bundle / name).write_text("changed")

@@ -20,7 +20,7 @@ class Bench:
     def __init__(self, folder: Path, *answers: ImageBuilt | ImageUnavailable) -> None:
         self.desk, self.tracking, self.images = ReleaseDesk(), InMemoryTracking(), ScriptedImages(*answers)
         self.bundle = folder / "bundle"
-        for name in ("prompts/system.md", "agent.yaml", "bundle.json", "index/vectors.bin"):
+        for name in ("prompts/system.md", "agent.yaml", "bundle.json"):
             path = self.bundle / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
