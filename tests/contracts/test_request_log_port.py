@@ -81,6 +81,12 @@ class TestRequestLog:
     def test_is_empty_for_an_agent_that_was_never_asked(self, kept):
         assert list(kept.reader.since("nobody", START)) == []
 
+    def test_has_lost_nothing_that_it_kept(self, kept):
+        kept.writer.add(entries(1)[0])
+        kept.writer.close()
+
+        assert kept.reader.lost("helper", START) == 0
+
     def test_counts_what_comes_after_its_end(self, kept):
         kept.writer.close()
 

@@ -41,21 +41,24 @@ class InMemoryRequestLog:
     def __init__(self, *, max_queue: int | None = None) -> None:
         self.written: list[RequestLog] = []
         self._max = max_queue
-        self._dropped = 0
+        self._lost: list[RequestLog] = []
         self._is_closed = False
 
     def add(self, entry: RequestLog) -> None:
         if self._is_closed or (self._max is not None and len(self.written) >= self._max):
-            self._dropped += 1
+            self._lost.append(entry)
         else:
             self.written.append(entry)
 
     @property
     def dropped(self) -> int:
-        return self._dropped
+        return len(self._lost)
 
     def close(self) -> None:
         self._is_closed = True
 
     def since(self, agent: str, start: datetime) -> Iterator[RequestLog]:
         yield from (entry for entry in self.written if entry.agent == agent and entry.at >= start)
+
+    def lost(self, agent: str, start: datetime) -> int:
+        return sum(entry.agent == agent and entry.at >= start for entry in self._lost)

@@ -1,15 +1,20 @@
 """The request log as files of JSON lines, one for each agent and UTC day: `<folder>/<agent>/<date>.jsonl`.
 
+Records that were lost, because the queue was full or the disk refused, are noted in `<folder>/<agent>/dropped.jsonl` as
+soon as it can be written again: whoever decides on the log must know that it is not whole.
+
 A request only puts its record into a bounded queue; a thread writes. Lines are in the order of `at` but for the clock's
 own jumps, which is what lets a reader find its start by halving.
 """
 
+import json
 import logging
 import os
 import queue
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -21,9 +26,22 @@ from goldgate.contracts.request_log import RequestLog
 log = logging.getLogger(__name__)
 
 _AGENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_DROPPED: Final = "dropped.jsonl"
 _MAX_BATCH: Final = 1000
 _CLOCK_SLACK: Final = timedelta(seconds=5)
 """How far lines may be out of order, several writers and corrections of the clock included."""
+
+
+_NOTE_EVERY_S: Final = 1.0
+"""How often losses that could not be noted are tried again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lost:
+    """How many records were lost, and when the last of them was made."""
+
+    count: int
+    last_at: datetime
 
 
 class JsonlRequestLog:
@@ -34,6 +52,7 @@ class JsonlRequestLog:
         self._queue: queue.Queue[RequestLog | None] = queue.Queue(max_queue)
         self._lock = threading.Lock()
         self._dropped = 0
+        self._unnoted: dict[str, _Lost] = {}
         self._is_closed = False
         self._thread = threading.Thread(target=self._write_all, name="request-log", daemon=True)
         self._thread.start()
@@ -41,12 +60,12 @@ class JsonlRequestLog:
     def add(self, entry: RequestLog) -> None:
         """Queue one record; dropped and counted if the queue is full or closed."""
         if self._is_closed:
-            self._count_dropped(1)
+            self._count_dropped([entry])
             return
         try:
             self._queue.put_nowait(entry)
         except queue.Full:
-            self._count_dropped(1)
+            self._count_dropped([entry])
 
     @property
     def dropped(self) -> int:
@@ -66,13 +85,17 @@ class JsonlRequestLog:
             batch, is_last = self._next_batch()
             for path, entries in _by_file(self._folder, batch).items():
                 self._write(path, entries)
+            self._note_lost()
             if is_last:
                 return
 
     def _next_batch(self) -> tuple[list[RequestLog], bool]:
-        """Wait for one record, then take what else is there."""
-        entry = self._queue.get()
+        """Wait for one record, then take what else is there; wait not long while a loss is to be noted."""
         batch: list[RequestLog] = []
+        try:
+            entry = self._queue.get(timeout=_NOTE_EVERY_S if self._unnoted else None)
+        except queue.Empty:
+            return batch, False
         while entry is not None:
             batch.append(entry)
             if len(batch) >= _MAX_BATCH:
@@ -85,18 +108,36 @@ class JsonlRequestLog:
 
     def _write(self, path: Path | None, entries: list[RequestLog]) -> None:
         if path is None:
-            self._count_dropped(len(entries))
+            self._count_dropped(entries)
             log.error("request_log.dropped", extra={"count": len(entries), "reason": "not an agent's name"})
             return
         try:
             _append(path, b"".join(entry.model_dump_json().encode() + b"\n" for entry in entries))
         except OSError as error:
-            self._count_dropped(len(entries))
+            self._count_dropped(entries)
             log.error("request_log.dropped", extra={"count": len(entries), "reason": str(error)})  # noqa: TRY400 - the reason says it
 
-    def _count_dropped(self, count: int) -> None:
+    def _count_dropped(self, entries: list[RequestLog]) -> None:
         with self._lock:
-            self._dropped += count
+            self._dropped += len(entries)
+            for entry in entries:
+                if _AGENT.fullmatch(entry.agent):
+                    self._add_unnoted(entry.agent, _Lost(count=1, last_at=entry.at))
+
+    def _note_lost(self) -> None:
+        with self._lock:
+            unnoted, self._unnoted = self._unnoted, {}
+        for agent, lost in unnoted.items():
+            line = json.dumps({"last_at": lost.last_at.isoformat(), "count": lost.count}).encode() + b"\n"
+            try:
+                _append(self._folder / agent / _DROPPED, line)
+            except OSError:
+                with self._lock:
+                    self._add_unnoted(agent, lost)
+
+    def _add_unnoted(self, agent: str, lost: _Lost) -> None:
+        before = self._unnoted.get(agent, _Lost(count=0, last_at=lost.last_at))
+        self._unnoted[agent] = _Lost(count=before.count + lost.count, last_at=max(before.last_at, lost.last_at))
 
 
 class JsonlRequestLogReader:
@@ -114,6 +155,22 @@ class JsonlRequestLogReader:
         for path in _files(self._folder / agent):
             if _day(path) >= (start - _CLOCK_SLACK).astimezone(UTC).date():
                 yield from (entry for entry in _entries(path, start=start - _CLOCK_SLACK) if entry.at >= start)
+
+    def lost(self, agent: str, start: datetime) -> int:
+        """Count the records lost at or after `start`. A line that cannot be read tells of at least one."""
+        try:
+            lines = (self._folder / agent / _DROPPED).read_bytes().splitlines()
+        except FileNotFoundError:
+            return 0
+        return sum(_lost_since(line, start - _CLOCK_SLACK) for line in lines if line)
+
+
+def _lost_since(line: bytes, start: datetime) -> int:
+    try:
+        note = json.loads(line)
+        return int(note["count"]) if datetime.fromisoformat(note["last_at"]) >= start else 0
+    except (ValueError, KeyError, TypeError):
+        return 1
 
 
 def prune(folder: Path, *, older_than: timedelta, now: datetime) -> list[Path]:

@@ -115,6 +115,8 @@ class Window:
 
     canary: ArmWindow
     champion: ArmWindow
+    lost: int = 0
+    """Requests that were served and not logged: nobody knows of which arm, and how they went."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +294,8 @@ def _is_surely_above(bound: float, *, incidents: int, total: int) -> bool:
 def _missing(plan: Plan, window: Window) -> list[str]:
     """Say what keeps the canary from being good at this share: too little seen, or an estimate beyond its bound."""
     canary, champion = window.canary, window.champion
+    if window.lost:
+        return [f"the request log has lost {window.lost} requests at this share"]
     if canary.requests < plan.min_requests:
         return [f"the canary has had {canary.requests} of {plan.min_requests} requests"]
     for name, arm in (("canary", canary), ("champion", champion)):

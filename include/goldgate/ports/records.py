@@ -81,6 +81,9 @@ class RequestLogReader(Protocol):
     def since(self, agent: str, start: datetime) -> Iterator[RequestLog]:
         """Yield the agent's requests at or after `start`, oldest first; a half-written last line is not yet there."""
 
+    def lost(self, agent: str, start: datetime) -> int:
+        """Count the agent's requests at or after `start` that the log has lost, and knows of: more if in doubt."""
+
 
 class Locks(Protocol):
     """Mutual exclusion between processes."""

@@ -30,6 +30,7 @@ def window_of(requests: RequestLogReader, agent: str, progress: CanaryProgress) 
     return Window(
         canary=_arm_window([e for e in canary if not (_refuses_question(e) and e.trace_id in faulty)]),
         champion=_arm_window([e for e in champion if not _refuses_question(e)]),
+        lost=requests.lost(agent, progress.since),
     )
 
 

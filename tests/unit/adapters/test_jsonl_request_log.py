@@ -1,11 +1,15 @@
 import json
 import logging
+import threading
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goldgate.adapters.jsonl_request_log import JsonlRequestLog, JsonlRequestLogReader, prune
+from goldgate.contracts.request_log import RequestLog
 from tests.fakes.in_memory_request_log import request_log
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -33,15 +37,63 @@ class TestJsonlRequestLog:
         assert {"model_id@version", "prompt_id@version", "hit@k", "retriever_k", "cost_usd"} <= line.keys()
 
     def test_drops_and_counts_what_the_queue_cannot_take(self, tmp_path):
-        """The folder is a file, so nothing is written: what the queue refuses and what the disk refuses, both count."""
-        (tmp_path / "helper").write_text("in the way")
+        is_held, may_go_on = threading.Event(), threading.Event()
+
+        class HoldingUp(RequestLog):
+            """Keeps the writer busy until it may go on."""
+
+            def model_dump_json(self, **options: Any) -> str:
+                is_held.set()
+                may_go_on.wait(30)
+                return super().model_dump_json(**options)
+
         log = JsonlRequestLog(tmp_path, max_queue=2)
+        log.add(HoldingUp.model_validate(request_log(START).model_dump()))
+        assert is_held.wait(30)
+
+        for _ in range(10):
+            log.add(request_log(START))
+
+        assert log.dropped == 8
+        may_go_on.set()
+        log.close()
+        assert len(read(tmp_path)) == 3
+        assert JsonlRequestLogReader(tmp_path).lost("helper", START) == 8
+
+    def test_counts_what_the_disk_refuses(self, tmp_path):
+        (tmp_path / "helper").write_text("in the way")
+        log = JsonlRequestLog(tmp_path)
 
         for _ in range(100):
             log.add(request_log(START))
         log.close()
 
         assert log.dropped == 100
+
+    def test_notes_what_was_lost_when_it_can_write_again(self, tmp_path):
+        """By itself: no further request need come."""
+        (tmp_path / "helper").write_text("in the way")
+        log, reader = JsonlRequestLog(tmp_path), JsonlRequestLogReader(tmp_path)
+        for seconds in (0, 10):
+            log.add(request_log(START + timedelta(seconds=seconds)))
+        until = time.monotonic() + 30
+        while log.dropped < 2 and time.monotonic() < until:
+            time.sleep(0.001)
+
+        (tmp_path / "helper").unlink()
+
+        while not (tmp_path / "helper" / "dropped.jsonl").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        log.close()
+        assert reader.lost("helper", START) == 2
+        assert reader.lost("helper", START + timedelta(minutes=1)) == 0
+        assert reader.lost("other", START) == 0
+
+    def test_takes_a_note_that_it_cannot_read_for_a_loss(self, tmp_path):
+        (tmp_path / "helper").mkdir()
+        (tmp_path / "helper" / "dropped.jsonl").write_text('{"last_at": "20')
+
+        assert JsonlRequestLogReader(tmp_path).lost("helper", START) == 1
 
     def test_goes_on_after_a_disk_that_refused(self, tmp_path, caplog):
         (tmp_path / "helper").write_text("in the way")

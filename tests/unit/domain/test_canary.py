@@ -80,6 +80,18 @@ class TestNextStep:
             reason="the canary has answered 24 of 25 requests needed to compare"
         )
 
+    def test_never_completes_on_a_log_that_lost_requests(self):
+        """They may be the ones that failed."""
+        window, state = (
+            Window(canary=arm(50), champion=arm(500), lost=1),
+            State(started_at=START, ratio=0.05, since=START),
+        )
+
+        assert next_step(PLAN, window, state, START + PLAN.dwell) == Hold(
+            reason="the request log has lost 1 requests at this share"
+        )
+        assert isinstance(next_step(PLAN, window, state, START + PLAN.give_up_after), GiveUp)
+
     def test_takes_silence_for_no_success(self):
         found = step(arm(0), arm(5000), after_s=600)
 

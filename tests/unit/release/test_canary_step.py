@@ -193,6 +193,16 @@ class TestLook:
 
         assert isinstance(stage.look(), Abort)
 
+    @pytest.mark.parametrize(("lost_s", "expected"), [(-1, Advance), (1, Hold)])
+    def test_holds_if_the_log_has_lost_requests_at_the_present_share(self, stage, lost_s, expected):
+        stage.requests = InMemoryRequestLog(max_queue=110)
+        stage.start()
+        stage.serve(canary=10, champion=100)
+        stage.requests.add(request_log(stage.clock.now() + timedelta(seconds=lost_s)))
+        stage.pass_time()
+
+        assert isinstance(stage.look(), expected)
+
     def test_counts_only_requests_at_the_present_share(self, stage):
         stage.serve(canary=50, champion=100)
         stage.pass_time(1)
