@@ -28,7 +28,7 @@ def sent_until(count, answer):
 def count_after(requests, answer):
     web, enough = sent_until(requests, answer)
     with web:
-        traffic = LiveTraffic(web.url, agent="a", questions=QUESTIONS, per_second=500, callers=5)
+        traffic = LiveTraffic(web.url, agent="a", questions=QUESTIONS, per_second=50, callers=5)
         traffic.start()
         assert enough.wait(20)
         return traffic.stop(), web.asked
