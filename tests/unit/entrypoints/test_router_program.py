@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,25 +64,28 @@ class TestRouterProgram:
         assert "GOLDGATE_ROUTER_URL=`here`" in capsys.readouterr().err
 
     @pytest.mark.slow
+    def test_removes_request_logs_that_are_too_old(self, tmp_path, nobody):
+        folder = tmp_path / "requests" / "helper"
+        old, kept = (folder / f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}.jsonl" for days in (40, 20))
+        folder.mkdir(parents=True)
+        for path in (old, kept):
+            path.touch()
+
+        with _router(tmp_path, nobody) as router:
+            event = _event(router, "request_log.pruned")
+
+        assert event["files"] == [str(old)]
+        assert (old.exists(), kept.exists()) == (False, True)
+
+    @pytest.mark.slow
     def test_serves_what_it_knew_while_registry_and_supervisor_are_down(self, tmp_path, arm, nobody):
         """Started anew, with only its last table to go by; ended by SIGTERM with every request logged."""
         table = Table(routes={"helper": Route(agent="helper", champion="7", serving=Serving(version="7", address=arm))})
         save_table(tmp_path / "router" / "traffic.json", encode_table(table))
-        env = {
-            **os.environ,
-            "PYTHONPATH": str(CHECKOUT / "include"),
-            "GOLDGATE_HOME": str(tmp_path),
-            "GOLDGATE_MLFLOW_URL": f"http://127.0.0.1:{nobody}",
-        }
-        command = [sys.executable, "-m", "goldgate.entrypoints.router", "--host", "127.0.0.1", "--port", "0"]
-        with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as router:
-            try:
-                port = _port_told(router)
-                answered = _ask(port)
-                router.send_signal(signal.SIGTERM)
-                code = router.wait(timeout=60)
-            finally:
-                router.kill()
+        with _router(tmp_path, nobody) as router:
+            answered = _ask(_port_told(router))
+            router.send_signal(signal.SIGTERM)
+            code = router.wait(timeout=60)
 
         assert answered["choices"][0]["message"]["content"] == "42"
         assert code == 0
@@ -90,13 +94,36 @@ class TestRouterProgram:
         assert (tmp_path / "router" / "caller.key").stat().st_mode & 0o777 == 0o600
 
 
-def _port_told(router: subprocess.Popen[str]) -> int:
-    """Read its log until it says where it listens; the pipe closes if it dies."""
+@contextmanager
+def _router(home: Path, registry_port: int) -> Iterator[subprocess.Popen[str]]:
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(CHECKOUT / "include"),
+        "GOLDGATE_HOME": str(home),
+        "GOLDGATE_MLFLOW_URL": f"http://127.0.0.1:{registry_port}",
+    }
+    command = [sys.executable, "-m", "goldgate.entrypoints.router", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as router:
+        watchdog = threading.Timer(60, router.kill)
+        watchdog.start()
+        try:
+            yield router
+        finally:
+            watchdog.cancel()
+            router.kill()
+
+
+def _event(router: subprocess.Popen[str], name: str) -> dict[str, object]:
+    """Read its log until it tells an event; the pipe closes if it dies."""
     for line in router.stderr:
         event = json.loads(line)
-        if event["event"] == "router.listening":
-            return int(event["url"].rpartition(":")[2])
-    raise AssertionError("the router ended without listening")
+        if event["event"] == name:
+            return event
+    raise AssertionError(f"the router ended without `{name}`")
+
+
+def _port_told(router: subprocess.Popen[str]) -> int:
+    return int(str(_event(router, "router.listening")["url"]).rpartition(":")[2])
 
 
 def _ask(port: int) -> dict[str, object]:

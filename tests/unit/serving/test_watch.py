@@ -32,6 +32,10 @@ class FlakyRegistry(InMemoryRegistry):
         return super().traffic(agent)
 
 
+class UnforeseenError(Exception):
+    """Of no kind that the code could name."""
+
+
 @pytest.fixture
 def registry() -> FlakyRegistry:
     registry = FlakyRegistry()
@@ -224,7 +228,7 @@ class TestTrafficWatch:
                 calls += 1
                 if calls > 2:
                     survived.set()
-                raise ZeroDivisionError
+                raise UnforeseenError
 
         watch = TrafficWatch(
             registry=BrokenRegistry(),
