@@ -7,8 +7,8 @@ Nothing measured, or too few rows: UNDECIDED.
 
 Every gate must pass, so no correction for their number is needed: the chance that a candidate which breaks some bound
 passes all gates is at most its chance at that one gate (intersection-union test; Berger, Technometrics 24 (1982)
-295-300). That is the chance of one side of the interval: at confidence 0.95 about 2.5 % at most for shares and latency. For
-cost it is more, as bootstrap intervals of few, skewed costs are too narrow: simulated on lognormal costs with a
+295-300). That is what one side of the interval leaves: at confidence 0.95 about 2.5 % at most for shares and latency.
+For cost it is more, as bootstrap intervals of few, skewed costs are too narrow: simulated on lognormal costs with a
 sigma of 0.8 to 1, a candidate on the bound passed in 4 to 7 % of runs of 40 to 170 rows.
 """
 

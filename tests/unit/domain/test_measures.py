@@ -90,7 +90,7 @@ class TestValuesByRow:
 
 class TestCompare:
     def test_pairs_by_row_whatever_the_order(self):
-        """Pairs that agree on five of six rows in their order, and on two in the other."""
+        """Pairs that agree on five of six rows; on three, if one arm is read backwards."""
         candidate = results([True, True, False, False, False, True])
         champion = results([True, True, False, False, False, False])
 
