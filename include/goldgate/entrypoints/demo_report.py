@@ -14,8 +14,8 @@ from goldgate.entrypoints.demo_telling import in_short
 from goldgate.entrypoints.display import gates_table
 from goldgate.ports.records import ReleaseStore
 
-MAX_ROLLBACK_S = 2.0
-"""The router looks twice a second, and a probe takes as long as an answer."""
+MAX_ROLLBACK_S = 1.0
+"""What is promised. The router looks every 0.3 s, and a probe takes as long as an answer."""
 
 
 def release_of(
