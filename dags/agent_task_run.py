@@ -1,7 +1,7 @@
 """Run an agent once.
 
 One TaskRun: an agent and a message, or a Task that holds both. Its phases and its answer lie in the record that the
-task returns. The form asks for exactly one of the two ways.
+task returns. Give one of the two ways: neither or both, and the task fails at once and says so.
 """
 
 from airflow.sdk import DAG, Param
