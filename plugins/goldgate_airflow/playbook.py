@@ -16,13 +16,14 @@ PLAYBOOK: Final = "goldgate.entrypoints.release_tasks"
 
 _SAFE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
-_CHATTY = ("great_expectations", "faiss", "alembic", "httpx", "mlflow.store")
+CHATTY: Final = ("great_expectations", "faiss", "alembic", "httpx", "httpx2", "openai", "mlflow.store")
+"""Loggers that say hundreds of lines of INFO. `httpx2` is what the openai client sends its requests with."""
 
 
 def step_of(playbook: str, name: str) -> Callable[..., Any]:
     """Load one step. Slow the first time: it brings the whole product stack."""
-    for chatty in _CHATTY:
-        # Airflow sends every logger's INFO to the task log; these say hundreds of lines while they are imported.
+    for chatty in CHATTY:
+        # Airflow sends every logger's INFO to the task log; theirs would hide ours.
         logging.getLogger(chatty).setLevel(logging.WARNING)
     step: Callable[..., Any] = getattr(import_module(playbook), name)
     return step

@@ -107,6 +107,12 @@ class TestAgentRelease:
     def test_closes_whatever_happened(self, bag):
         assert bag.dags["agent_release"].get_task("close").trigger_rule == "all_done"
 
+    def test_leads_from_its_last_task_to_the_evidence(self, bag):
+        """The red task is what people open first."""
+        links = {link.name for link in bag.dags["agent_release"].get_task("close").operator_extra_links}
+
+        assert links == {"MLflow run", "Evaluation report"}
+
     def test_skips_the_rest_unless_the_verdict_is_pass(self, bag):
         assert bag.dags["agent_release"].get_task("judge").goes_on_if == ("verdict", "pass")
 

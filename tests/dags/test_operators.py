@@ -2,20 +2,25 @@
 
 import asyncio
 import itertools
+import logging
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskDeferred
 
+from goldgate.adapters.openai_chat import OpenAIChatModel
+from goldgate.contracts.resources import LLMSpec
 from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.ports.model import ChatMessage
 from goldgate_airflow.callbacks import failure_facts
 from goldgate_airflow.operators.canary import CanaryOperator
 from goldgate_airflow.operators.close import CloseOperator, ended_at
 from goldgate_airflow.operators.step import StepOperator
-from goldgate_airflow.playbook import release_id_of
+from goldgate_airflow.playbook import release_id_of, step_of
 from goldgate_airflow.triggers.canary import CanaryTrigger
 from tests.fakes import scripted_release_tasks as tasks
 from tests.fakes.frozen_task_instance import FrozenTaskInstance
+from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
 
 RUN = "release-1"
 
@@ -49,6 +54,23 @@ class TestReleaseIdOf:
 
     def test_names_the_same_run_the_same_way(self):
         assert release_id_of("manual__x") == release_id_of("manual__x")
+
+
+class TestStepOf:
+    def test_keeps_out_of_the_task_log_what_the_model_client_says_of_each_request(self, caplog):
+        step_of(tasks.MODULE, "judge")
+        caplog.set_level(logging.INFO)
+        price = dict.fromkeys(
+            ("inputUsdPerMillionTokens", "cachedInputUsdPerMillionTokens", "outputUsdPerMillionTokens"), 1
+        )
+
+        with ScriptedEndpoint(Answer(body=completion("Yes."))) as endpoint:
+            spec = LLMSpec.model_validate({"model": "m-1", "price": price, "baseUrl": endpoint.url})
+            model = OpenAIChatModel(spec, env={})
+            model.complete([ChatMessage(role="user", content="Hi")], tools=[], within_s=5)
+            model.close()
+
+        assert [record.name for record in caplog.records] == []
 
 
 class TestStepOperator:

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 from pydantic import JsonValue
 
 from goldgate.contracts.documents import parse
-from goldgate.contracts.release import CanaryRecord, ReleaseOrder
+from goldgate.contracts.release import CanaryRecord, Evaluation, Judgement, ReleaseOrder
 from goldgate.contracts.resources import Metadata, TaskRun, TaskRunSpec
 from goldgate.domain.canary import Abort, Advance, Complete, GiveUp, Hold, Step
 from goldgate.domain.errors import PermanentError
@@ -20,6 +20,7 @@ from goldgate.entrypoints.rehearsal import Rehearsal, rehearse, rehearse_champio
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_run import run_task as run_one_task
 from goldgate.entrypoints.wiring import Wiring
+from goldgate.ports.records import ReleaseStore
 
 Told = dict[str, JsonValue]
 
@@ -104,8 +105,21 @@ def promote(release_id: str) -> Told:
 
 
 def close(release_id: str, failed_step: str | None = None) -> Told:
-    """End the release, and say how it ended."""
-    return _playbook().close(release_id, failed_step=failed_step).model_dump(mode="json")
+    """End the release, and say how it ended and where its evidence is."""
+    playbook = _playbook()
+    closing: Told = playbook.close(release_id, failed_step=failed_step).model_dump(mode="json")
+    return closing | evidence_of(release_id, playbook.wiring.store)
+
+
+def evidence_of(release_id: str, store: ReleaseStore) -> Told:
+    """Name the pages of a release's evaluation and judgement, as far as it came."""
+    evaluation, judgement = store.read(release_id, Evaluation), store.read(release_id, Judgement)
+    told: Told = {}
+    if evaluation:
+        told["run_url"] = evaluation.run_url
+    if judgement:
+        told["report_url"] = judgement.report_url
+    return told
 
 
 def rollback(release_id: str, agent: str, to: str | None, reason: str, by: str) -> Told:

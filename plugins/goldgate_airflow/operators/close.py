@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
+from goldgate_airflow.links import EvaluationRunLink, ReportLink
 from goldgate_airflow.playbook import PLAYBOOK, release_id_of, run_step
 
 
@@ -15,6 +16,8 @@ class CloseOperator(BaseOperator):
 
     Needs `trigger_rule="all_done"`.
     """
+
+    operator_extra_links = (EvaluationRunLink(), ReportLink())
 
     def __init__(self, *, playbook: str = PLAYBOOK, **kwargs: Any) -> None:
         super().__init__(**kwargs)
