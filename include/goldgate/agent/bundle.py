@@ -12,7 +12,7 @@
 import fnmatch
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from goldgate.agent.folder import AGENT_FILE
@@ -38,10 +38,11 @@ def read_manifest(path: Path) -> BundleManifest:
     return read_json(path / MANIFEST, BundleManifest)
 
 
-def copy_folder(folder: Path, *, into: Path) -> None:
+def copy_folder(folder: Path, *, into: Path, leave_out: Collection[str] = ()) -> None:
     """Copy what serves of an agent's folder into a new folder.
 
-    Regular files only, with ordinary permissions; no dotfiles, no `__pycache__`, and none of what judges the agent.
+    Regular files only, with ordinary permissions; no dotfiles, no `__pycache__`, and none of what judges the agent,
+    be it known by its name or named in `leave_out` by its relative POSIX path.
 
     Raises:
         BundleError: A link leads out of the folder, or something is neither file nor folder.
@@ -50,6 +51,8 @@ def copy_folder(folder: Path, *, into: Path) -> None:
     for name, file in _all_files(folder):
         top, *rest = name.split("/")
         if any(part.startswith(".") or part == "__pycache__" for part in (top, *rest)) or _is_left_out(top):
+            continue
+        if name in leave_out:
             continue
         if not file.resolve().is_relative_to(root):
             raise BundleError(

@@ -118,7 +118,7 @@ def _rows_of(file: Path) -> Iterator[tuple[str, CorpusRow]]:
 
 
 def _built(folder: Path, builder: str, *, env: Mapping[str, str]) -> Iterator[tuple[str, CorpusRow]]:
-    where = folder / builder
+    where = builder
     command = [sys.executable, "-B", str(Path(builder))]
     try:
         run = subprocess.run(  # noqa: S603 - a reviewed program of the agent, in a reduced environment

@@ -5,8 +5,8 @@ import platform
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from goldgate.agent.episode import Equipment
 from goldgate.agent.folder import AgentFolder, read_agent
 from goldgate.agent.runtime import AgentRuntime
 from goldgate.agent.tools import TOOLS_FILE, PinnedTool, PinnedTools, Toolbox, pin
+from goldgate.contracts.base import ContractError
 from goldgate.contracts.bundle import BundleManifest, digest_files
 from goldgate.contracts.documents import read_json, read_jsonl
 from goldgate.domain.digest import Digest, canonical_json, digest_json
@@ -42,7 +43,14 @@ class FrozenBundle:
     files: int
 
 
-def freeze_agent(folder: Path, *, into: Path, env: Mapping[str, str], corpus_cache: Path | None = None) -> FrozenBundle:
+def freeze_agent(
+    folder: Path,
+    *,
+    into: Path,
+    env: Mapping[str, str],
+    corpus_cache: Path | None = None,
+    leave_out: Collection[str] = (),
+) -> FrozenBundle:
     """Freeze an agent's folder: contracts checked, corpus built, tools pinned.
 
     The same folder gives the same digest on every machine, as long as its corpus builder prints and its tool servers
@@ -53,6 +61,7 @@ def freeze_agent(folder: Path, *, into: Path, env: Mapping[str, str], corpus_cac
         into: The bundle becomes `into/<digest>`; a half-written one never has that name.
         env: The environment. Its PATH finds tool servers; of the rest a builder gets next to nothing.
         corpus_cache: Folder of corpora built before, by everything that can change them; None builds anew.
+        leave_out: What judges the agent, by relative POSIX path: neither its corpus builder nor the bundle gets it.
 
     Raises:
         ContractError: The folder breaks its contracts.
@@ -64,7 +73,7 @@ def freeze_agent(folder: Path, *, into: Path, env: Mapping[str, str], corpus_cac
     staging = into / f".staging-{secrets.token_hex(8)}"
     staging.mkdir()
     try:
-        copy_folder(folder, into=staging)
+        copy_folder(folder, into=staging, leave_out=leave_out)
         rows = _corpus(agent, copied=staging, env=env, cache=corpus_cache)
         (staging / CORPUS_FILE).write_bytes(write_corpus(rows))
         tools = _pinned_tools(agent, copied=staging, env=env)
@@ -138,16 +147,16 @@ def _move(staging: Path, target: Path) -> None:
 
 
 def _corpus(agent: AgentFolder, *, copied: Path, env: Mapping[str, str], cache: Path | None) -> list[CorpusRow]:
-    builder_env = {name: env[name] for name in _BUILDER_ENV if name in env}
+    before = digest_files(copied)
     if cache is None:
-        return build_corpus(agent, env=builder_env)
+        return _built_in(copied, agent, env=env, before=before)
     # Everything a builder can see: the folder, the interpreter, and the packages installed for it.
     installed = sorted(f"{each.name}=={each.version}" for each in distributions())
-    key = digest_json([digest_files(copied), platform.python_version(), platform.system(), installed])
+    key = digest_json([before, platform.python_version(), platform.system(), installed])
     kept = cache / f"{key}.jsonl"
     if kept.exists():
         return read_jsonl(kept, CorpusRow)
-    rows = build_corpus(agent, env=builder_env)
+    rows = _built_in(copied, agent, env=env, before=before)
     cache.mkdir(parents=True, exist_ok=True)
     half = cache / f".{secrets.token_hex(8)}"
     half.write_bytes(write_corpus(rows))
@@ -155,14 +164,33 @@ def _corpus(agent: AgentFolder, *, copied: Path, env: Mapping[str, str], cache: 
     return rows
 
 
+def _built_in(
+    copied: Path, agent: AgentFolder, *, env: Mapping[str, str], before: Mapping[str, str]
+) -> list[CorpusRow]:
+    """Build a corpus from the copy: what judges the agent is not there to be read."""
+    builder_env = {name: env[name] for name in _BUILDER_ENV if name in env}
+    try:
+        rows = build_corpus(replace(agent, folder=copied), env=builder_env)
+    except ContractError as error:
+        # People know the folder, not its copy.
+        problems = [replace(each, where=each.where.replace(str(copied), str(agent.folder))) for each in error.problems]
+        raise ContractError(problems) from None
+    _require_unchanged(copied, before, agent=agent, by="corpus builder")
+    return rows
+
+
+def _require_unchanged(copied: Path, before: Mapping[str, str], *, agent: AgentFolder, by: str) -> None:
+    if changed := sorted(dict(before.items() ^ digest_files(copied).items())):
+        raise PermanentError(
+            f"The {by} of `{agent.agent.metadata.name}` changed `{'`, `'.join(changed)}` in the agent's folder; "
+            "expected it to be left as it is. Write elsewhere."
+        )
+
+
 def _pinned_tools(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> PinnedTools:
     before = digest_files(copied)
     tools = PinnedTools(tools=list(_pins(agent, copied=copied, env=env)))
-    if changed := sorted(dict(before.items() ^ digest_files(copied).items())):
-        raise PermanentError(
-            f"The tool servers of `{agent.agent.metadata.name}` changed `{'`, `'.join(changed)}` in the agent's folder "
-            "when they started; expected them to leave it as it is. Let them write elsewhere."
-        )
+    _require_unchanged(copied, before, agent=agent, by="start of the tool servers")
     return tools
 
 

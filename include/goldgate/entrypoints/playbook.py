@@ -252,7 +252,7 @@ class Playbook:
         policy = read_yaml(folder / POLICY, ReleasePolicy)
         gold = read_gold_set(folder, policy=policy)
         refuse_out_of_reach(policy, gold.rows)
-        return Validated(policy=policy, gold=gold, bundle=self._freeze(folder, agent, gold))
+        return Validated(policy=policy, gold=gold, bundle=self._freeze(folder, agent, policy, gold))
 
     def keep_judges(self, release_id: str) -> ReleasePolicy:
         """Copy policy and gold set of the agents folder, to judge by them."""
@@ -308,12 +308,18 @@ class Playbook:
     def _inspect(self, folder: Path, agent: str, policy: ReleasePolicy) -> Inspection:
         gold = read_gold_set(folder, policy=policy)
         refuse_out_of_reach(policy, gold.rows)
-        bundle = self._freeze(folder, agent, gold)
+        bundle = self._freeze(folder, agent, policy, gold)
         return Inspection(bundle_digest=bundle.digest, prompt=bundle.prompt_id, model=bundle.model, tools=bundle.tools)
 
-    def _freeze(self, folder: Path, agent: str, gold: GoldSet) -> FrozenBundle:
+    def _freeze(self, folder: Path, agent: str, policy: ReleasePolicy, gold: GoldSet) -> FrozenBundle:
         home = self.wiring.settings.home
-        bundle = freeze_agent(folder, into=home / "candidates", env=os.environ, corpus_cache=home / "corpora")
+        bundle = freeze_agent(
+            folder,
+            into=home / "candidates",
+            env=os.environ,
+            corpus_cache=home / "corpora",
+            leave_out=[policy.gold_set.path],
+        )
         problems = gold_problems(gold.rows, bundle=bundle, agent=agent, folder=folder)
         if problems:
             raise ContractError(problems)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ retrieval: {mode: hybrid, k: 1, reranker: late-interaction, minRelevance: 0.1}
 """
 COUNTING_BUILDER = """\
 import json, pathlib
-count = pathlib.Path(__file__).parent.parent / "count"
+count = pathlib.Path(__file__).parent.parent.parent / "count"
 count.write_text(count.read_text() + "x" if count.exists() else "x")
 print(json.dumps({"id": "one", "text": "One."}))
 """
@@ -119,6 +120,44 @@ class TestFreezeAgent:
             freeze_agent(made, into=tmp_path / "bundles", env=ENV, corpus_cache=cache)
 
         assert (tmp_path / "count").read_text() == "xx"
+
+
+class TestWhatJudges:
+    spec = "corpus: {builder: build.py}\nretrieval: {mode: lexical}\n"
+    builder = (
+        "import json, pathlib\n"
+        "seen = sorted(str(path) for path in pathlib.Path().rglob('*') if path.is_file())\n"
+        "print(json.dumps({'id': 'seen', 'text': ' '.join(seen)}))\n"
+    )
+
+    def test_is_neither_shown_to_the_corpus_builder_nor_frozen(self, tmp_path):
+        """Whoever could read the gold set could put its answers into the corpus."""
+        judging = {"gold.jsonl": "x", "story.yaml": "x", "release.yaml": "x", "eval/questions.jsonl": "x"}
+        made = folder(tmp_path, self.spec, **{"build.py": self.builder, "eval/notes.md": "x", **judging})
+
+        bundle = freeze_agent(made, into=tmp_path / "bundles", env=ENV, leave_out=["eval/questions.jsonl"])
+
+        seen = json.loads((bundle.path / "corpus.jsonl").read_text())["text"].split()
+        assert "eval/notes.md" in seen
+        assert not judging.keys() & set(seen)
+        assert not any((bundle.path / name).exists() for name in judging)
+
+    def test_changes_no_corpus_that_was_built_before(self, tmp_path):
+        for gold in ("x", "y"):
+            made = folder(tmp_path, self.spec, **{"build.py": self.builder, "gold.jsonl": gold})
+            freeze_agent(made, into=tmp_path / "bundles", env=ENV, corpus_cache=tmp_path / "cache")
+
+        assert len(list((tmp_path / "cache").iterdir())) == 1
+
+    def test_leaves_the_folder_that_is_frozen_alone(self, tmp_path):
+        writing = self.builder + "pathlib.Path('left-behind').touch()\n"
+
+        with pytest.raises(PermanentError, match="corpus builder of `tiny` changed `left-behind`"):
+            frozen(tmp_path, self.spec, **{"build.py": writing})
+
+    def test_problems_of_the_corpus_are_told_with_the_place_in_the_folder(self, tmp_path):
+        with pytest.raises(ContractError, match=re.escape(str(tmp_path / "tiny/corpus/rows.jsonl:1"))):
+            frozen(tmp_path, 'corpus: {files: ["corpus/*.jsonl"]}\n', **{"corpus/rows.jsonl": "{}\n"})
 
 
 class TestLoadAgent:
