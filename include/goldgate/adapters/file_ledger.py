@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.documents import parse
-from goldgate.contracts.durable import sync_folder, write_durably
+from goldgate.contracts.durable import Sync, sync_folder, write_durably
 from goldgate.contracts.ledger import LedgerEntry
 from goldgate.domain.chain import GENESIS, Head, problems_of_chain, seal
 from goldgate.domain.digest import canonical_json
@@ -40,11 +40,12 @@ class LedgerBrokenError(PermanentError):
 class FileLedger:
     """An append-only file of entries, each chained to the one before."""
 
-    def __init__(self, path: Path, *, clock: Clock, locks: Locks) -> None:
+    def __init__(self, path: Path, *, clock: Clock, locks: Locks, sync: Sync = os.fsync) -> None:
         self._path = path
         self._head_path = path.parent / "head.json"
         self._clock = clock
         self._locks = locks
+        self._sync = sync
 
     def append(
         self,
@@ -75,9 +76,9 @@ class FileLedger:
                 entry = self._sealed(fields)
                 file.write(_line(entry))
                 file.flush()
-                os.fsync(file.fileno())
+                self._sync(file.fileno())
             if entry.seq == 0:
-                sync_folder(self._path.parent)
+                sync_folder(self._path.parent, sync=self._sync)
             self._remember(Head(seq=entry.seq, hash=entry.hash))
         return entry
 
@@ -174,7 +175,7 @@ class FileLedger:
             ) from error
 
     def _remember(self, head: Head) -> None:
-        write_durably(self._head_path, canonical_json({"seq": head.seq, "hash": head.hash}) + b"\n")
+        write_durably(self._head_path, canonical_json({"seq": head.seq, "hash": head.hash}) + b"\n", sync=self._sync)
 
 
 def _line(entry: LedgerEntry) -> bytes:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from goldgate.adapters.file_ledger import FileLedger, LedgerBrokenError
 from goldgate.adapters.file_locks import FileLocks
 from tests.fakes.frozen_clock import FrozenClock
+from tests.fakes.sync_witness import SyncWitness
 
 
 def ledger_in(folder: Path) -> FileLedger:
@@ -42,6 +43,19 @@ class TestFileLedger:
 
         assert [entry.outcome for entry in ledger.entries()] == ["o0", "o1", "o2", "o3", "later"]
         assert ledger.verify() == []
+
+    def test_has_an_entry_on_disk_before_its_head(self, tmp_path: Path):
+        path, head = tmp_path / "ledger.jsonl", tmp_path / "head.json"
+        synced = SyncWitness(head)
+        ledger = FileLedger(path, clock=FrozenClock(), locks=FileLocks(tmp_path / "locks"), sync=synced)
+
+        add(ledger, "one")
+        first_size, first_head = path.stat().st_size, head.read_bytes()
+        add(ledger, "two")
+
+        assert synced.seen[:2] == [(f"file of {first_size} bytes", None), ("folder", None)]
+        assert synced.seen[3:5] == [("folder", first_head), (f"file of {path.stat().st_size} bytes", first_head)]
+        assert synced.seen[-1] == ("folder", head.read_bytes())
 
     def test_is_chained_by_several_processes_at_once(self, tmp_path: Path):
         context = multiprocessing.get_context("spawn")
