@@ -50,6 +50,26 @@ class TestOpen:
         assert playbook.open(order()) == order()
 
 
+class TestValidate:
+    def test_freezes_no_gold_set_whatever_it_is_called(self, playbook: Playbook):
+        row = {"id": "a", "question": "Hi?", "expect": "answer", "must_contain": [["hello"]]}
+        gold = json.dumps(row) + "\n"
+        policy = {
+            "version": 1,
+            "gold_set": {"path": "eval/questions.jsonl", "digest": digest_bytes(gold.encode())},
+            "evaluation": {"min_rows": 1},
+            "gates": [{"metric": "quality", "at_least": 0}],
+            "champion_gates": [{"metric": "quality", "margin": 1}],
+        }
+        files = {"eval/questions.jsonl": gold, "eval/notes.md": "x", "release.yaml": json.dumps(policy)}
+        write_folder(playbook.wiring.settings.agents / "tiny", files=files)
+
+        frozen = playbook.validate("tiny", source="").bundle.path
+
+        assert (frozen / "eval/notes.md").exists()
+        assert not (frozen / "eval/questions.jsonl").exists()
+
+
 class TestLoadedAgent:
     def test_says_which_bundle_it_is(self, playbook: Playbook, tmp_path: Path):
         env = {"PATH": os.environ["PATH"], "MODEL_URL": "http://127.0.0.1:9/v1"}
