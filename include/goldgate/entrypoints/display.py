@@ -70,7 +70,7 @@ def gates_table(gates: Sequence[GateResult]) -> Table:
                 gate.gate,
                 f"[{COLOURS[gate.verdict]}]{gate.verdict.name}[/]",
                 figure_text(gate.metric, gate.candidate),
-                figure_text(gate.metric, gate.champion),
+                "" if gate.against == "absolute" else figure_text(gate.metric, gate.champion),
                 gate.reason,
             )
             for gate in gates
