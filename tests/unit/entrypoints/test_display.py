@@ -1,5 +1,7 @@
 """What people read on the screen says no more than what was asked."""
 
+import io
+
 from rich.console import Console
 
 from goldgate.contracts.evaluation import Figure
@@ -20,7 +22,7 @@ def told(against: str, champion: Figure | None) -> str:
         bound=0.1,
         reason="why",
     )
-    console = Console(width=200, record=True, quiet=True)
+    console = Console(width=200, file=io.StringIO(), record=True)
     console.print(gates_table([gate]))
     return console.export_text()
 
