@@ -13,8 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _READY_WITHIN_S = 120
+
+# A deadline would make a property depend on the speed of the machine.
+settings.register_profile("goldgate", settings(deadline=None))
+settings.load_profile("goldgate")
 
 
 @pytest.fixture(scope="session")
