@@ -27,7 +27,7 @@ from goldgate.contracts.base import Contract, ContractError
 from goldgate.contracts.bundle import check_bundle
 from goldgate.contracts.documents import parse
 from goldgate.domain.digest import canonical_json
-from goldgate.domain.errors import PermanentError, TransientError, root_cause
+from goldgate.domain.errors import PermanentError, TransientError, connection_problem, first_line
 from goldgate.ports.records import Locks
 from goldgate.ports.registry import AliasMoved, AliasSuperseded, CanaryTraffic, ModelVersion, Traffic
 
@@ -219,12 +219,12 @@ class MlflowRegistry:
             yield
         except MlflowException as error:
             if error.error_code in _PASSING:
-                raise TransientError(f"MLflow at {self._uri} did not {what}: {_why(error)}") from error
-            raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {_first_line(error)}") from error
+                raise TransientError(f"MLflow at {self._uri} did not {what}: {connection_problem(error)}") from error
+            raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {first_line(error)}") from error
         except OSError as error:
             if _is_refusal(error):
-                raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {_first_line(error)}") from error
-            raise TransientError(f"MLflow at {self._uri} did not {what}: {_why(error)}") from error
+                raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {first_line(error)}") from error
+            raise TransientError(f"MLflow at {self._uri} did not {what}: {connection_problem(error)}") from error
 
 
 def _version(found: MlflowVersion) -> ModelVersion:
@@ -303,19 +303,7 @@ def _set_aside(folder: Path) -> None:
     log.warning("registry.bundle.set_aside", extra={"folder": str(folder), "aside": str(aside)})
 
 
-def _why(error: Exception) -> str:
-    """Say in one line what the system said of the connection, not how the client prints it."""
-    root = root_cause(error)
-    if isinstance(root, ConnectionRefusedError):
-        return "it refused the connection. Look with `make status`."
-    return _first_line(root)
-
-
 def _is_refusal(error: OSError) -> bool:
     """Whether an upload or download was answered, and with a no: requests tells that as an OSError with a response."""
     status: int = getattr(getattr(error, "response", None), "status_code", 0)
     return 400 <= status < 500 and status not in _PASSING_STATUS  # noqa: PLR2004 - HTTP's range
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", 1)[0][:300]

@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Map, Object, Property, Schema
 
-from goldgate.domain.errors import PermanentError, TransientError, root_cause
+from goldgate.domain.errors import PermanentError, TransientError, connection_problem, first_line
 from goldgate.ports.tracking import PackagedModel, TrackedRun
 
 AGENT_LOADER: Final = "goldgate.entrypoints.agents:load_agent"
@@ -175,12 +175,12 @@ class MlflowTracking:
             yield
         except MlflowException as error:
             if error.error_code in _PASSING:
-                raise TransientError(f"MLflow at {self._uri} did not {what}: {_why(error)}") from error
-            raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {_first_line(error)}") from error
+                raise TransientError(f"MLflow at {self._uri} did not {what}: {connection_problem(error)}") from error
+            raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {first_line(error)}") from error
         except OSError as error:
             if _is_refusal(error):
-                raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {_first_line(error)}") from error
-            raise TransientError(f"MLflow at {self._uri} did not {what}: {_why(error)}") from error
+                raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {first_line(error)}") from error
+            raise TransientError(f"MLflow at {self._uri} did not {what}: {connection_problem(error)}") from error
 
 
 def predict_signature() -> ModelSignature:
@@ -236,19 +236,7 @@ def _numbers(*names: str) -> Sequence[Any]:
     return [Property(name, DataType.double) for name in names]
 
 
-def _why(error: Exception) -> str:
-    """Say in one line what the system said of the connection, not how the client prints it."""
-    root = root_cause(error)
-    if isinstance(root, ConnectionRefusedError):
-        return "it refused the connection. Look with `make status`."
-    return _first_line(root)
-
-
 def _is_refusal(error: OSError) -> bool:
     """Whether an upload or download was answered, and with a no: requests tells that as an OSError with a response."""
     status: int = getattr(getattr(error, "response", None), "status_code", 0)
     return 400 <= status < 500 and status not in _PASSING_STATUS  # noqa: PLR2004 - HTTP's range
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", 1)[0][:300]

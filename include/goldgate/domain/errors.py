@@ -24,3 +24,16 @@ def root_cause(error: BaseException) -> BaseException:
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return error
+
+
+def connection_problem(error: BaseException) -> str:
+    """Say in one line what the system said of a connection, not how a client prints it."""
+    root = root_cause(error)
+    if isinstance(root, ConnectionRefusedError):
+        return "it refused the connection. Look with `make status`."
+    return first_line(root)
+
+
+def first_line(error: BaseException) -> str:
+    """Keep the first line of an error's text, and at most 300 characters of it."""
+    return str(error).split("\n", 1)[0][:300]

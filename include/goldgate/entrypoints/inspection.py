@@ -4,16 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldgate.agent.corpus import CORPUS_FILE, read_chunks
-from goldgate.agent.folder import AgentFolder, read_agent
+from goldgate.agent.folder import AgentFolder
 from goldgate.contracts.base import Problem
 from goldgate.contracts.gold import GoldRow
 from goldgate.entrypoints.agents import FrozenBundle
 from goldgate.evals.gold_checks import check_gold_set
-
-
-def frozen_agent(bundle: Path) -> AgentFolder:
-    """Read the agent of a bundle."""
-    return read_agent(bundle)
 
 
 def gold_problems(rows: Sequence[GoldRow], *, bundle: FrozenBundle, agent: str, folder: Path) -> list[Problem]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldgate.adapters.git_source import resolve_source
+from goldgate.agent.folder import read_agent
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.canary import CanaryProgress
 from goldgate.contracts.documents import read_yaml
@@ -28,7 +29,7 @@ from goldgate.domain.canary import Step
 from goldgate.domain.digest import Digest, digest_bytes, short
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agents import FrozenBundle, freeze_agent, load_agent
-from goldgate.entrypoints.inspection import frozen_agent, gold_problems, tracked_params
+from goldgate.entrypoints.inspection import gold_problems, tracked_params
 from goldgate.entrypoints.settings import CHECKOUT
 from goldgate.entrypoints.wiring import Wiring
 from goldgate.evals.report import render_report
@@ -266,7 +267,7 @@ class Playbook:
         """Run the gold set on a bundle, and on the champion beside it if one is given."""
         release_id = candidate.order.release_id
         policy = self._policy(release_id)
-        agent = frozen_agent(bundle)
+        agent = read_agent(bundle)
         prompts = self.wiring.store.folder(release_id) / "prompts"
         write_durably(prompts / "system.md", agent.prompts.system.encode())
         write_durably(prompts / "user.md", agent.prompts.user.encode())

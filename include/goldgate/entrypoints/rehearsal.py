@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from goldgate.agent.folder import read_agent
 from goldgate.contracts.release import Build, Candidate, Evaluation, Judgement, ReleaseOrder
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.inspection import frozen_agent
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.release.check import read_gold_set
 from goldgate.release.trial import OnRow
@@ -61,7 +61,7 @@ def rehearse_champion(playbook: Playbook, agent: str, *, by: str, rehearsal_id: 
     policy = playbook.keep_judges(rehearsal_id)
     gold = read_gold_set(playbook.judged_by(rehearsal_id), policy=policy)
     bundle = wiring.registry.fetch_bundle(agent, version, into=wiring.settings.home / "bundles")
-    frozen = frozen_agent(bundle)
+    frozen = read_agent(bundle)
     candidate = Candidate(
         order=order,
         bundle_digest=wiring.registry.version(agent, version).bundle_digest,
