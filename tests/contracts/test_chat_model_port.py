@@ -3,9 +3,10 @@
 import pytest
 
 from goldgate.adapters.openai_chat import OpenAIChatModel
-from goldgate.contracts.resources import LLMSpec, Price
+from goldgate.contracts.llm import LLMSpec, Price
+from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ChatMessage, ChatModel, ToolDefinition, ToolRequest
+from goldgate.ports.model import ChatModel, ToolDefinition
 from tests.fakes.scripted_chat_model import ScriptedChatModel, asks, says
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
 

@@ -9,9 +9,9 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskDeferred
 
 from goldgate.adapters.openai_chat import OpenAIChatModel
-from goldgate.contracts.resources import LLMSpec
+from goldgate.contracts.llm import LLMSpec
+from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ChatMessage
 from goldgate_airflow.callbacks import failure_facts
 from goldgate_airflow.operators.canary import CanaryOperator
 from goldgate_airflow.operators.close import CloseOperator, ended_at

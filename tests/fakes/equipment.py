@@ -6,10 +6,11 @@ from pathlib import Path
 from goldgate.adapters.json_schema import compile_schema
 from goldgate.agent.episode import Equipment
 from goldgate.agent.folder import read_agent
-from goldgate.agent.knowledge import Knowledge
-from goldgate.agent.tools import Toolbox, pin
+from goldgate.agent.memory.knowledge import Knowledge
+from goldgate.agent.tools.toolbox import Toolbox, pin
+from goldgate.domain.conversation import ToolRequest
 from goldgate.ports.knowledge import Chunk, ChunkIndex
-from goldgate.ports.model import ToolDefinition, ToolRequest
+from goldgate.ports.model import ToolDefinition
 from tests.fakes.agent_folders import LLM, SERVER, agent, write_folder
 from tests.fakes.in_memory_knowledge import InMemoryChunkIndex, ScriptedChunkIndex
 from tests.fakes.in_memory_tool_session import InMemoryToolSession

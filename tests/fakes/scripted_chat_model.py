@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Sequence
 
+from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ChatMessage, ChatReply, ToolDefinition, ToolRequest
+from goldgate.ports.model import ChatReply, ToolDefinition
 
 
 def says(text: str, *, finish_reason: str = "stop") -> ChatReply:

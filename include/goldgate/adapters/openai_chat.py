@@ -8,16 +8,10 @@ from typing import Any
 import openai
 from pydantic import JsonValue
 
-from goldgate.contracts.resources import LLMSpec, Price
+from goldgate.contracts.llm import LLMSpec, Price
+from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError
-from goldgate.ports.model import (
-    ChatMessage,
-    ChatReply,
-    ModelRefusedError,
-    ModelUnavailableError,
-    ToolDefinition,
-    ToolRequest,
-)
+from goldgate.ports.model import ChatReply, ModelRefusedError, ModelUnavailableError, ToolDefinition
 
 _NO_KEY = "none"
 """Sent to an endpoint that asks for no key: the client refuses to send nothing."""

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import openai
 
-from goldgate.contracts.resources import EmbedderSpec, FromEnv
+from goldgate.contracts.resource_parts import FromEnv
+from goldgate.contracts.resources import EmbedderSpec
 from goldgate.domain.errors import PermanentError, TransientError
 
 _NO_KEY = "none"

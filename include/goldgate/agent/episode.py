@@ -9,24 +9,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from goldgate.agent import injection, personal_data
 from goldgate.agent.folder import AgentFolder
-from goldgate.agent.knowledge import Knowledge
+from goldgate.agent.memory.knowledge import Knowledge
+from goldgate.agent.memory.tokens import count_tokens
 from goldgate.agent.prompts import render_context, render_user
-from goldgate.agent.tokens import count_tokens
-from goldgate.agent.tools import Toolbox
+from goldgate.agent.safety import injection, personal_data
+from goldgate.agent.tools.toolbox import Toolbox
 from goldgate.agent.trace import NewId, Stopwatch, Waterfall
 from goldgate.contracts.prediction import PredictRequest, PredictResponse, SafetyFlag, ToolCall, Usage
+from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.knowledge import Chunk
-from goldgate.ports.model import (
-    ChatMessage,
-    ChatModel,
-    ChatReply,
-    ModelRefusedError,
-    ModelUnavailableError,
-    ToolRequest,
-)
+from goldgate.ports.model import ChatModel, ChatReply, ModelRefusedError, ModelUnavailableError
 
 _log = logging.getLogger(__name__)
 

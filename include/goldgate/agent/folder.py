@@ -9,7 +9,8 @@ from goldgate.agent.prompts import Prompts, prompt_id
 from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.base import Path as FieldPath
 from goldgate.contracts.documents import parse, yaml_documents
-from goldgate.contracts.resources import LLM, Agent, MCPServer
+from goldgate.contracts.llm import LLM
+from goldgate.contracts.resources import Agent, MCPServer
 
 AGENT_FILE = "agent.yaml"
 _KINDS: dict[str, type[LLM] | type[MCPServer] | type[Agent]] = {"LLM": LLM, "MCPServer": MCPServer, "Agent": Agent}

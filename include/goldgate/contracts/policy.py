@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from goldgate.contracts.base import Contract
-from goldgate.contracts.resources import RelativePath
+from goldgate.contracts.resource_parts import RelativePath
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 

@@ -14,6 +14,7 @@ SafetyFlag = Literal[
     "injection_in_context",
     "personal_data_in_question",
     "personal_data_in_answer",
+    "personal_data_in_tool_result",
     "out_of_domain",
     "tool_not_allowed",
     "refused_by_model",
@@ -71,6 +72,16 @@ class Span(Contract):
     duration_ms: float = Field(ge=0)
 
 
+class SafetyBlock(Contract):
+    """One thing that safety did: refused, removed or marked."""
+
+    flag: SafetyFlag
+    reason: str
+    """In words, without what was found."""
+    span_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    """Where in the trace."""
+
+
 class PredictResponse(Contract):
     """What the agent answered, and everything a gate may ask about it."""
 
@@ -85,6 +96,8 @@ class PredictResponse(Contract):
     latency_ms_total: float = Field(ge=0)
     latency_ms_llm: float = Field(ge=0)
     safety_flags: list[SafetyFlag] = Field(default_factory=list)
+    safety_blocks: list[SafetyBlock] = Field(default_factory=list)
+    """Each with its reason and its span."""
     error: str | None = None
     """Why there is no proper answer: `timeout`, `max_steps`, `question: ...`, `retrieval: unavailable`,
     `model: 401 refused`. Kind and status only: nothing that an endpoint wrote.

@@ -1,112 +1,51 @@
-"""The resources of an agent: LLM, Agent, MCPServer, Task, TaskRun.
+"""The resources of an agent: Agent and MCPServer, beside LLM, Task and TaskRun.
 
 They read as Kubernetes resources do, in files and, later, in a cluster: `apiVersion`, `kind`, `metadata`, `spec`,
 camelCase fields, durations in whole `...Seconds`.
 """
 
-from datetime import datetime
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-from goldgate.contracts.base import API_VERSION, ResourceContract
-from goldgate.domain.task_run import Phase, Status
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-"""A DNS label, as Kubernetes wants it: lower case, digits, dashes, at most 63."""
-
-EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-
-
-def _inside(path: str) -> str:
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
-        msg = "a path inside the agent's folder: not absolute, not through `..`"
-        raise ValueError(msg)
-    return path
-
-
-RelativePath = Annotated[str, AfterValidator(_inside)]
-"""A path inside the agent's folder: never absolute, never through `..`."""
-
-
-class Metadata(ResourceContract):
-    """What every resource is called by."""
-
-    name: Name
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
-
-
-class Resource(ResourceContract):
-    """What every resource begins with."""
-
-    api_version: Literal["goldgate.dev/v1alpha1"] = API_VERSION
-    metadata: Metadata
-
-
-class FromEnv(ResourceContract):
-    """A value that is read from the environment when the agent starts, and never stored."""
-
-    env: EnvName
-
-
-class Price(ResourceContract):
-    """What an endpoint charges, in US dollars for a million tokens."""
-
-    input_usd_per_million_tokens: float = Field(ge=0)
-    cached_input_usd_per_million_tokens: float = Field(ge=0)
-    output_usd_per_million_tokens: float = Field(ge=0)
-
-
-class SamplingParameters(ResourceContract):
-    """What is sent to the endpoint with every call. A field left out is not sent."""
-
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1)
-    seed: int | None = None
-
-
-class LLMSpec(ResourceContract):
-    """An OpenAI-compatible chat endpoint and one model of it."""
-
-    model: str = Field(min_length=1)
-    """The pinned model name, with its version: never `latest`."""
-    base_url: str | None = None
-    base_url_from: FromEnv | None = None
-    api_key_from: FromEnv | None = None
-    """Left out for an endpoint that asks for no key."""
-    price: Price
-    parameters: SamplingParameters = SamplingParameters()
-    timeout_seconds: float = Field(default=30, gt=0, le=600)
-    max_retries: int = Field(default=2, ge=0, le=10)
-
-    @model_validator(mode="after")
-    def _one_address(self) -> "LLMSpec":
-        if (self.base_url is None) == (self.base_url_from is None):
-            msg = "exactly one of `baseUrl` and `baseUrlFrom`"
-            raise ValueError(msg)
-        return self
-
-
-class LLM(Resource):
-    """A model that agents may use."""
-
-    kind: Literal["LLM"]
-    spec: LLMSpec
+from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, RelativePath, Resource
 
 
 class MCPServerSpec(ResourceContract):
-    """How a tool server is started. It speaks MCP over stdio and gets only the environment named here."""
+    """A tool server: a program that speaks MCP over stdio, or an address that speaks it over streamable HTTP.
 
-    command: str = Field(min_length=1)
+    A program gets only the environment named here.
+    """
+
+    command: str | None = Field(default=None, min_length=1)
     """A program on the PATH, or `python` for the interpreter that runs the agent."""
     args: list[str] = Field(default_factory=list)
     """A word that names a file of the agent's folder is passed as its absolute path."""
     env: dict[EnvName, str] = Field(default_factory=dict)
+    env_from: dict[EnvName, FromEnv] = Field(default_factory=dict)
+    """Secrets: read from the environment when the server is started, and never stored."""
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    headers_from: dict[str, FromEnv] = Field(default_factory=dict)
+    """Headers of every request to `url`, such as `Authorization`, read from the environment."""
     timeout_seconds: float = Field(default=10, gt=0, le=600)
+    max_restarts: int = Field(default=3, ge=0, le=100)
+    """How often a program that died is started again within ten minutes."""
+    recheck_seconds: float = Field(default=60, ge=0, le=86_400)
+    """How old the list of its tools may be when one is called: then it is asked again, and drift blocks."""
+
+    @model_validator(mode="after")
+    def _is_program_or_address(self) -> "MCPServerSpec":
+        if (self.command is None) == (self.url is None):
+            msg = "exactly one of `command` and `url`"
+            raise ValueError(msg)
+        if self.url is not None and (self.args or self.env or self.env_from):
+            msg = "no `args`, `env` or `envFrom` for a `url`, which starts no program"
+            raise ValueError(msg)
+        if self.command is not None and self.headers_from:
+            msg = "no `headersFrom` for a `command`, which is sent no headers"
+            raise ValueError(msg)
+        return self
 
 
 class MCPServer(Resource):
@@ -117,10 +56,63 @@ class MCPServer(Resource):
 
 
 class ToolGrant(ResourceContract):
-    """The tools of one server that the agent may call. Nothing else reaches the model."""
+    """The tools of one server that the agent may call. Nothing else reaches the model.
+
+    What a tool is, the author says here; hints of the server are not believed.
+    """
 
     mcp_server: Name
     allow: list[str] = Field(min_length=1)
+    pure: list[str] = Field(default_factory=list)
+    """Change nothing: may be repeated when nobody knows whether a call was made."""
+    idempotent: list[str] = Field(default_factory=list)
+    """Honour the idempotency key in a call's `_meta`: may be repeated with the same key."""
+    approve: list[str] = Field(default_factory=list)
+    """A person approves every call of these before it is made."""
+    unknown_fate: Literal["ask", "fail"] = "ask"
+    """For the others, when a process ended during a call: ask a person, or fail the run. Never guessed."""
+
+    @model_validator(mode="after")
+    def _names_allowed_tools(self) -> "ToolGrant":
+        named = {*self.pure, *self.idempotent, *self.approve}
+        if unknown := sorted(named - set(self.allow)):
+            msg = f"only tools of `allow` in `pure`, `idempotent` and `approve`, not {', '.join(unknown)}"
+            raise ValueError(msg)
+        if both := sorted(set(self.pure) & set(self.idempotent)):
+            msg = f"each tool in one of `pure` and `idempotent`, not in both: {', '.join(both)}"
+            raise ValueError(msg)
+        return self
+
+
+class AgentGrant(ResourceContract):
+    """Another agent that this one may ask, as a tool named `ask_<agent>` with one argument, `message`."""
+
+    agent: Name
+    """A folder beside this agent's."""
+    description: str = Field(min_length=1)
+    """What the model reads of it."""
+    approve: bool = False
+
+
+class PersonGrant(ResourceContract):
+    """A tool by which the agent asks a person; the run ends until somebody answers, and then goes on."""
+
+    name: str = Field(default="ask_person", pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$")
+    description: str = "Ask a person what you cannot find out yourself. The answer may take long."
+
+
+class Fallback(ResourceContract):
+    """What is tried when the model before it cannot answer: another model, a shorter prompt, or both."""
+
+    llm: Name | None = None
+    context_tokens: int | None = Field(default=None, ge=200)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "Fallback":
+        if self.llm is None and self.context_tokens is None:
+            msg = "`llm`, `contextTokens` or both"
+            raise ValueError(msg)
+        return self
 
 
 class CorpusSpec(ResourceContract):
@@ -192,11 +184,32 @@ class AgentLimits(ResourceContract):
 
     max_steps: int = Field(default=4, ge=1, le=100)
     """Model calls."""
-    timeout_seconds: float = Field(default=30, gt=0, le=3600)
+    timeout_seconds: float = Field(default=30, gt=0, le=86_400)
+    """Time worked; waiting for a person is no work."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Read and written together, sub-agents included."""
+    max_cost_usd: float | None = Field(default=None, gt=0)
+    """Sub-agents included."""
+    max_parallel_calls: int = Field(default=8, ge=1, le=64)
+    """Tool calls side by side; more in one reply are not made, and the model is told."""
+    max_depth: int = Field(default=2, ge=0, le=8)
+    """How deep agents may ask agents."""
+    context_window_tokens: int = Field(default=32_000, ge=500)
+    """What is sent to the model in one call. A longer conversation is compacted for sending."""
+    max_result_tokens: int = Field(default=4_000, ge=16)
+    """What the model reads of one tool's result; the rest is cut, and the cut is marked."""
     max_question_chars: int = Field(default=20_000, ge=1)
     """The question with its attachments."""
     max_input_chars: int = Field(default=200_000, ge=1)
     """Everything a caller sends: question, attachments, and the earlier turns."""
+
+
+class RateLimit(ResourceContract):
+    """How often one caller may ask."""
+
+    requests_per_minute: float = Field(gt=0)
+    burst: int = Field(default=10, ge=1)
+    """So many at once, after a pause."""
 
 
 class SafetySpec(ResourceContract):
@@ -207,6 +220,8 @@ class SafetySpec(ResourceContract):
     block_injections: bool = True
     """Drop context that carries instructions, and refuse questions that try to replace them."""
     refusal: str = "I cannot help with that."
+    rate_limit: RateLimit | None = None
+    """For each caller. None: only the router's own limit holds."""
 
 
 class AgentSpec(ResourceContract):
@@ -218,6 +233,12 @@ class AgentSpec(ResourceContract):
     corpus: CorpusSpec = CorpusSpec()
     retrieval: RetrievalSpec = RetrievalSpec(mode="none")
     tools: list[ToolGrant] = Field(default_factory=list)
+    agents: list[AgentGrant] = Field(default_factory=list)
+    """Other agents that it may ask."""
+    person: PersonGrant | None = None
+    """Lets it ask a person."""
+    fallbacks: list[Fallback] = Field(default_factory=list)
+    """In order, when the model is not available or refuses."""
     limits: AgentLimits = AgentLimits()
     safety: SafetySpec = SafetySpec()
 
@@ -235,76 +256,3 @@ class Agent(Resource):
 
     kind: Literal["Agent"]
     spec: AgentSpec
-
-
-class TaskSpec(ResourceContract):
-    """An agent and what to ask of it, kept for reuse."""
-
-    agent_ref: Name
-    user_message: str = Field(min_length=1)
-
-
-class Task(Resource):
-    """A question that can be run again."""
-
-    kind: Literal["Task"]
-    spec: TaskSpec
-
-
-class TaskRunSpec(ResourceContract):
-    """Either a reference to a Task, or an agent and a message."""
-
-    task_ref: Name | None = None
-    agent_ref: Name | None = None
-    user_message: str | None = Field(default=None, min_length=1)
-
-    @model_validator(mode="after")
-    def _asks_one_thing(self) -> "TaskRunSpec":
-        direct = self.agent_ref is not None or self.user_message is not None
-        if self.task_ref is not None and direct:
-            msg = "`taskRef` alone, or `agentRef` with `userMessage`, not both"
-            raise ValueError(msg)
-        if self.task_ref is None and not direct:
-            msg = "`taskRef`, required when `agentRef` and `userMessage` are not given"
-            raise ValueError(msg)
-        if direct and self.agent_ref is None:
-            msg = "`agentRef`: no agent is named for `userMessage`"
-            raise ValueError(msg)
-        if direct and self.user_message is None:
-            msg = "`userMessage`: no message is given for `agentRef`"
-            raise ValueError(msg)
-        return self
-
-
-class ContextMessage(ResourceContract):
-    """One message of the context window."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
-    tool_calls: list[dict[str, JsonValue]] = Field(default_factory=list)
-    tool_call_id: str | None = None
-
-
-class TaskRunStatus(ResourceContract):
-    """What is known of a run so far."""
-
-    phase: Phase = Phase.INITIALIZING
-    status: Status = Status.PENDING
-    ready: bool = False
-    status_detail: str = ""
-    error: str | None = None
-    user_message_preview: str = ""
-    output: str | None = None
-    context_window: list[ContextMessage] = Field(default_factory=list)
-    trace_id: str | None = None
-    span_id: str | None = None
-    start_time: datetime | None = None
-    completion_time: datetime | None = None
-
-
-class TaskRun(Resource):
-    """One run of an agent on one message."""
-
-    kind: Literal["TaskRun"]
-    spec: TaskRunSpec
-    status: TaskRunStatus = TaskRunStatus()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from goldgate.contracts.base import Contract
-from goldgate.contracts.resources import Name, RelativePath
+from goldgate.contracts.resource_parts import Name, RelativePath
 
 Outcome = Literal["promoted", "blocked", "aborted"]
 """How a release ends: it serves, the gates stop it, or the canary does."""

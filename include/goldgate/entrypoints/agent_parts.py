@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from goldgate.adapters.tantivy_index import TantivyIndex
-from goldgate.agent.knowledge import Knowledge
-from goldgate.agent.late_interaction import LateInteractionReranker
+from goldgate.agent.memory.knowledge import Knowledge
+from goldgate.agent.memory.late_interaction import LateInteractionReranker
 from goldgate.contracts.resources import EmbedderSpec, MCPServer, RetrievalSpec
 from goldgate.ports.knowledge import Chunk, ChunkIndex, Embedder, Reranker
 from goldgate.ports.model import ToolDefinition

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from goldgate.adapters.json_schema import compile_schema
 from goldgate.agent.bundle import copy_folder, read_manifest, seal, verify_bundle
-from goldgate.agent.corpus import CORPUS_FILE, CorpusRow, build_corpus, read_chunks, write_corpus
 from goldgate.agent.episode import Equipment
 from goldgate.agent.folder import AgentFolder, read_agent
+from goldgate.agent.memory.corpus import CORPUS_FILE, CorpusRow, build_corpus, read_chunks, write_corpus
 from goldgate.agent.runtime import AgentRuntime
-from goldgate.agent.tools import TOOLS_FILE, PinnedTool, PinnedTools, Toolbox, pin
+from goldgate.agent.tools.toolbox import TOOLS_FILE, PinnedTool, PinnedTools, Toolbox, pin
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.bundle import BundleManifest, digest_files
 from goldgate.contracts.documents import read_json, read_jsonl

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from goldgate.agent.corpus import CORPUS_FILE, read_chunks
 from goldgate.agent.folder import AgentFolder
+from goldgate.agent.memory.corpus import CORPUS_FILE, read_chunks
 from goldgate.contracts.base import Problem
 from goldgate.contracts.gold import GoldRow
 from goldgate.entrypoints.agents import FrozenBundle

@@ -12,7 +12,8 @@ from pydantic import JsonValue
 
 from goldgate.contracts.documents import parse
 from goldgate.contracts.release import CanaryRecord, Evaluation, Judgement, ReleaseOrder
-from goldgate.contracts.resources import Metadata, TaskRun, TaskRunSpec
+from goldgate.contracts.resource_parts import Metadata
+from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.canary import Abort, Advance, Complete, GiveUp, Hold, Step
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.playbook import Playbook

@@ -15,6 +15,7 @@ from goldgate.contracts.demo import DemoReport
 from goldgate.contracts.evaluation import ResultRow, Scorecard
 from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.ledger import LedgerEntry
+from goldgate.contracts.llm import LLM
 from goldgate.contracts.local import StackStatus
 from goldgate.contracts.policy import ReleasePolicy
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
@@ -30,8 +31,9 @@ from goldgate.contracts.release import (
     ReleaseOrder,
 )
 from goldgate.contracts.request_log import RequestLog
-from goldgate.contracts.resources import LLM, Agent, MCPServer, Task, TaskRun
+from goldgate.contracts.resources import Agent, MCPServer
 from goldgate.contracts.story import LiveQuestion, Story
+from goldgate.contracts.task_runs import Task, TaskRun
 from goldgate.entrypoints.settings import CHECKOUT
 
 FOLDER = CHECKOUT / "include" / "docs" / "schemas"

@@ -16,7 +16,9 @@ from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.documents import read_json, read_yaml
 from goldgate.contracts.durable import write_durably
 from goldgate.contracts.prediction import PredictRequest
-from goldgate.contracts.resources import ContextMessage, Metadata, Task, TaskRun, TaskRunSpec, TaskRunStatus, TaskSpec
+from goldgate.contracts.resource_parts import Metadata
+from goldgate.contracts.task_runs import ContextMessage, Task, TaskRun, TaskRunSpec, TaskRunStatus, TaskSpec
+from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.task_run import (
     AgentReady,
@@ -36,7 +38,6 @@ from goldgate.domain.task_run import (
 from goldgate.entrypoints.agents import freeze_agent, load_agent
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.delivery import Clock
-from goldgate.ports.model import ChatMessage
 
 _PREVIEW_CHARS = 60
 _LONGEST_NAME = 63

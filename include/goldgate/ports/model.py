@@ -3,30 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Protocol
 
 from pydantic import JsonValue
 
+from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolRequest:
-    """A call that the model asks for. `arguments` is the raw JSON text it wrote, not yet checked."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChatMessage:
-    """One message of the conversation with the model."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
-    tool_requests: Sequence[ToolRequest] = ()
-    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +18,8 @@ class ToolDefinition:
     name: str
     description: str
     input_schema: dict[str, JsonValue]
+    output_schema: dict[str, JsonValue] | None = None
+    """What its structured results keep. None: the server promises nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +35,10 @@ class ChatReply:
     cost_usd: float
     is_metered: bool
     """The endpoint said what the call used. Otherwise tokens and cost are 0, and unknown."""
+    model: str = ""
+    """Pinned name of the model that answered: a fallback's, if it was one."""
+    attempts: int = 1
+    """How often an endpoint was asked for this reply, the fallbacks included."""
 
 
 class ModelRefusedError(PermanentError):
@@ -83,9 +71,16 @@ class ChatModel(Protocol):
         messages: Sequence[ChatMessage],
         *,
         tools: Sequence[ToolDefinition] = (),
+        may_call: bool = True,
         within_s: float,
     ) -> ChatReply:
-        """Ask once, retries included, and return by `within_s` seconds.
+        """Ask once, retries and fallbacks included, and return by `within_s` seconds.
+
+        Args:
+            messages: The conversation.
+            tools: What the model may know of.
+            may_call: Whether it may call them now; otherwise it is to answer with text.
+            within_s: Total time, whatever the endpoint does.
 
         Raises:
             ModelUnavailableError: Rate limit, time-out or server error that retries did not cure.

@@ -15,6 +15,10 @@ class ToolResult:
 
     content: str
     is_error: bool
+    structured: JsonValue = None
+    """What the tool returned as JSON, if it did."""
+    is_fate_unknown: bool = False
+    """Nobody knows whether it acted: it did not answer in time, or its server ended."""
 
 
 ArgumentCheck = Callable[[Mapping[str, JsonValue]], list[str]]
@@ -27,8 +31,15 @@ class ToolSession(Protocol):
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         """List what the server offers. Raises `TransientError` if it cannot be started or asked in time."""
 
-    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float) -> ToolResult:
-        """Call one tool. A failure of the tool or of its server is a result with `is_error`."""
+    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str = "") -> ToolResult:
+        """Call one tool. A failure of the tool or of its server is a result with `is_error`.
+
+        Args:
+            name: Which tool.
+            arguments: Held to its schema already.
+            within_s: By when it returns, whatever the server does.
+            key: Idempotency key; goes with the call if not empty.
+        """
 
     def close(self) -> None:
         """End the session and its process. Closing twice does nothing."""

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldgate.adapters.openai_chat import OpenAIChatModel, cost_usd
-from goldgate.contracts.resources import FromEnv, LLMSpec, Price, SamplingParameters
+from goldgate.contracts.llm import LLMSpec, Price, SamplingParameters
+from goldgate.contracts.resource_parts import FromEnv
+from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ChatMessage, ModelRefusedError, ToolDefinition, ToolRequest
+from goldgate.ports.model import ModelRefusedError, ToolDefinition
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
 
 PRICE = Price(input_usd_per_million_tokens=4, cached_input_usd_per_million_tokens=1, output_usd_per_million_tokens=10)

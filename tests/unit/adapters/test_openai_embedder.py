@@ -3,7 +3,8 @@ import traceback
 import pytest
 
 from goldgate.adapters.openai_embedder import OpenAIEmbedder
-from goldgate.contracts.resources import EmbedderSpec, FromEnv
+from goldgate.contracts.resource_parts import FromEnv
+from goldgate.contracts.resources import EmbedderSpec
 from goldgate.domain.errors import PermanentError
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint
 

@@ -7,9 +7,10 @@ import pytest
 from goldgate.agent.episode import Episode, Equipment, cited
 from goldgate.agent.runtime import AgentRuntime
 from goldgate.contracts.prediction import PredictRequest, PredictResponse, Turn
+from goldgate.domain.conversation import ToolRequest
 from goldgate.domain.errors import TransientError
 from goldgate.ports.knowledge import Scored
-from goldgate.ports.model import ModelRefusedError, ModelUnavailableError, ToolRequest
+from goldgate.ports.model import ModelRefusedError, ModelUnavailableError
 from tests.fakes.equipment import ADD, CALL, WITH_CORPUS, calculator, equipment
 from tests.fakes.in_memory_tool_session import InMemoryToolSession
 from tests.fakes.scripted_chat_model import ScriptedChatModel, asks, says

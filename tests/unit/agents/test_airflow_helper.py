@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from goldgate.agent.corpus import CORPUS_FILE, CorpusRow
 from goldgate.agent.folder import read_agent
-from goldgate.agent.tokens import count_tokens
+from goldgate.agent.memory.corpus import CORPUS_FILE, CorpusRow
+from goldgate.agent.memory.tokens import count_tokens
 from goldgate.contracts.documents import read_jsonl, read_yaml, yaml_documents
 from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.policy import ReleasePolicy

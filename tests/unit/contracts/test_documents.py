@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.documents import read_json, read_jsonl, read_yaml
 from goldgate.contracts.gold import GoldRow
+from goldgate.contracts.llm import LLM
 from goldgate.contracts.policy import ReleasePolicy
-from goldgate.contracts.resources import LLM
 
 LLM_DOCUMENT = """\
 apiVersion: goldgate.dev/v1alpha1

@@ -5,9 +5,11 @@ import pytest
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.documents import parse
 from goldgate.contracts.gold import GoldRow
+from goldgate.contracts.llm import LLMSpec
 from goldgate.contracts.policy import AbsoluteGate, CanaryPlan, ChampionGate
 from goldgate.contracts.request_log import RequestLog
-from goldgate.contracts.resources import AgentSpec, CorpusSpec, EmbedderSpec, LLMSpec, PromptFiles, TaskRunSpec
+from goldgate.contracts.resources import AgentSpec, CorpusSpec, EmbedderSpec, PromptFiles
+from goldgate.contracts.task_runs import TaskRunSpec
 
 PRICE = {"inputUsdPerMillionTokens": 0, "cachedInputUsdPerMillionTokens": 0, "outputUsdPerMillionTokens": 0}
 

@@ -1,7 +1,4 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from goldgate.domain.task_run import (
     AgentReady,
     AgentUnavailable,
@@ -17,6 +14,8 @@ from goldgate.domain.task_run import (
     Validated,
     advance,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 events = st.sampled_from(
     [

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from goldgate.agent.runtime import AgentRuntime
-from goldgate.contracts.resources import TaskRun, TaskRunSpec
+from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.task_run import Phase, Status
+from goldgate.domain.runs.state import Phase, Status
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_run import TaskRunDriver, find_task, run_task
 from tests.fakes.agent_folders import LLM, agent, write_folder

@@ -5,8 +5,8 @@ import os
 import click
 
 from goldgate.contracts.documents import parse
-from goldgate.contracts.resources import TaskRunSpec
-from goldgate.domain.task_run import Phase
+from goldgate.contracts.task_runs import TaskRunSpec
+from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.commands.common import ExitCode, command
 from goldgate.entrypoints.display import Screen
 from goldgate.entrypoints.settings import Settings

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldgate.adapters.json_schema import compile_schema
-from goldgate.agent.tokens import CUT_MARK
-from goldgate.agent.tools import Toolbox, digest_of, pin
-from goldgate.ports.model import ToolDefinition, ToolRequest
+from goldgate.agent.memory.tokens import CUT_MARK
+from goldgate.agent.tools.toolbox import Toolbox, digest_of, pin
+from goldgate.domain.conversation import ToolRequest
+from goldgate.ports.model import ToolDefinition
 from tests.fakes.in_memory_tool_session import InMemoryToolSession
 
 ADD = ToolDefinition(

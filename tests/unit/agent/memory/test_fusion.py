@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.fusion import DuplicateChunkError, fuse_rankings
+from goldgate.agent.memory.fusion import DuplicateChunkError, fuse_rankings
 
 rankings = st.lists(st.lists(st.sampled_from("abcdefgh"), unique=True), max_size=4)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.corpus import BuilderError, build_corpus, read_chunks, split_text, write_corpus
 from goldgate.agent.folder import read_agent
+from goldgate.agent.memory.corpus import BuilderError, build_corpus, read_chunks, split_text, write_corpus
 from goldgate.contracts.base import ContractError
 from tests.fakes.agent_folders import LLM, agent, write_folder
 

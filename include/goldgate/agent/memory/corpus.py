@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue
 
 from goldgate.agent.folder import AgentFolder, matching_files
-from goldgate.agent.tokens import count_tokens
+from goldgate.agent.memory.tokens import count_tokens
 from goldgate.contracts.base import Contract, ContractError, Problem
 from goldgate.contracts.documents import parse, read_jsonl
 from goldgate.domain.digest import canonical_json

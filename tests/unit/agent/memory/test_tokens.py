@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.tokens import CUT_MARK, count_tokens, cut_to_tokens
+from goldgate.agent.memory.tokens import CUT_MARK, count_tokens, cut_to_tokens
 
 
 class TestCountTokens:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.personal_data import asks_for_personal_data, find_personal_data, redact
+from goldgate.agent.safety.personal_data import asks_for_personal_data, find_personal_data, redact
 
 
 def kinds(text: str) -> list[str]:

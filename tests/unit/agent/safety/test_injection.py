@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.injection import holds_injection, readable, without_instructions
+from goldgate.agent.safety.injection import holds_injection, readable, without_instructions
 
 
 class TestReadable:

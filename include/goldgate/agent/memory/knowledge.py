@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from goldgate.agent.fusion import fuse_rankings
+from goldgate.agent.memory.fusion import fuse_rankings
+from goldgate.agent.memory.tokens import count_tokens, cut_to_tokens
 from goldgate.agent.prompts import passage_block
-from goldgate.agent.tokens import count_tokens, cut_to_tokens
 from goldgate.contracts.resources import RetrievalSpec
 from goldgate.ports.knowledge import Chunk, ChunkIndex, Reranker
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.late_interaction import LateInteractionReranker, sentences
+from goldgate.agent.memory.late_interaction import LateInteractionReranker, sentences
 from goldgate.ports.knowledge import Chunk
 from tests.fakes.in_memory_knowledge import InMemoryEmbedder
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from pydantic import Field, JsonValue
 
-from goldgate.agent.tokens import cut_to_tokens
+from goldgate.agent.memory.tokens import cut_to_tokens
 from goldgate.contracts.base import Contract
 from goldgate.contracts.prediction import ToolCall
+from goldgate.domain.conversation import ToolRequest
 from goldgate.domain.digest import Digest, digest_json, short
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ToolDefinition, ToolRequest
+from goldgate.ports.model import ToolDefinition
 from goldgate.ports.tools import ArgumentCheck, ToolSession
 
 TOOLS_FILE = "tools.json"

@@ -3,9 +3,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.knowledge import Knowledge
+from goldgate.agent.memory.knowledge import Knowledge
+from goldgate.agent.memory.tokens import CUT_MARK, count_tokens
 from goldgate.agent.prompts import passage_block
-from goldgate.agent.tokens import CUT_MARK, count_tokens
 from goldgate.contracts.resources import RetrievalSpec
 from goldgate.ports.knowledge import Chunk, Scored
 from tests.fakes.in_memory_knowledge import ScriptedChunkIndex

@@ -1,0 +1,105 @@
+"""LLM: an OpenAI-compatible chat endpoint and one model of it."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.resource_parts import FromEnv, Resource
+
+ProviderName = Literal[
+    "openai",
+    "anthropic",
+    "google",
+    "mistral",
+    "vertex",
+    "azure",
+    "groq",
+    "deepseek",
+    "xai",
+    "together",
+    "fireworks",
+    "openrouter",
+    "vllm",
+    "ollama",
+    "lmstudio",
+]
+"""Endpoints that speak the OpenAI API and whose address and key variable are known by name."""
+
+
+class Price(ResourceContract):
+    """What an endpoint charges, in US dollars for a million tokens."""
+
+    input_usd_per_million_tokens: float = Field(ge=0)
+    cached_input_usd_per_million_tokens: float = Field(ge=0)
+    output_usd_per_million_tokens: float = Field(ge=0)
+
+
+class SamplingParameters(ResourceContract):
+    """What is sent to the endpoint with every call. A field left out is not sent."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = None
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    stop: list[str] | None = Field(default=None, min_length=1, max_length=4)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    """What reasoning models take in place of `maxTokens`."""
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    """Sent as it is, beside the fields above: what one endpoint knows and others do not."""
+
+
+class BreakerSpec(ResourceContract):
+    """When an endpoint that fails is left alone for a while. One breaker an endpoint and model, in each process."""
+
+    failures: int = Field(default=5, ge=1)
+    """So many calls in a row that failed after their retries, and it opens."""
+    open_seconds: float = Field(default=30, gt=0, le=3600)
+    """So long nothing is sent; then one call tries."""
+
+
+class LLMSpec(ResourceContract):
+    """An OpenAI-compatible chat endpoint and one model of it."""
+
+    model: str = Field(min_length=1)
+    """The pinned model name, with its version: never `latest`."""
+    provider: ProviderName | None = None
+    """Gives address and key variable where they are not named below."""
+    base_url: str | None = None
+    base_url_from: FromEnv | None = None
+    api_key_from: FromEnv | None = None
+    """Left out for an endpoint that asks for no key."""
+    price: Price | None = None
+    """Left out: the price table must know the model."""
+    free: bool = False
+    """Says that the endpoint charges nothing."""
+    parameters: SamplingParameters = SamplingParameters()
+    timeout_seconds: float = Field(default=30, gt=0, le=600)
+    """For one attempt."""
+    max_retries: int = Field(default=2, ge=0, le=10)
+    max_request_bytes: int = Field(default=8_000_000, ge=1_000)
+    max_response_bytes: int = Field(default=8_000_000, ge=1_000)
+    breaker: BreakerSpec = BreakerSpec()
+
+    @model_validator(mode="after")
+    def _is_addressed(self) -> "LLMSpec":
+        if self.base_url is not None and self.base_url_from is not None:
+            msg = "at most one of `baseUrl` and `baseUrlFrom`"
+            raise ValueError(msg)
+        if self.provider is None and self.base_url is None and self.base_url_from is None:
+            msg = "one of `provider`, `baseUrl` and `baseUrlFrom`"
+            raise ValueError(msg)
+        if self.free and self.price is not None:
+            msg = "`price` or `free: true`, not both"
+            raise ValueError(msg)
+        return self
+
+
+class LLM(Resource):
+    """A model that agents may use."""
+
+    kind: Literal["LLM"]
+    spec: LLMSpec

@@ -1,0 +1,46 @@
+"""What every resource of Kubernetes' kind begins with, and the small values in it."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from goldgate.contracts.base import API_VERSION, ResourceContract
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+"""A DNS label, as Kubernetes wants it: lower case, digits, dashes, at most 63."""
+
+EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
+
+
+def _inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
+        msg = "a path inside the agent's folder: not absolute, not through `..`"
+        raise ValueError(msg)
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+"""A path inside the agent's folder: never absolute, never through `..`."""
+
+
+class Metadata(ResourceContract):
+    """What every resource is called by."""
+
+    name: Name
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class Resource(ResourceContract):
+    """What every resource begins with."""
+
+    api_version: Literal["goldgate.dev/v1alpha1"] = API_VERSION
+    metadata: Metadata
+
+
+class FromEnv(ResourceContract):
+    """A value that is read from the environment when the agent starts, and never stored."""
+
+    env: EnvName

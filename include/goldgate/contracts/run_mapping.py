@@ -1,0 +1,134 @@
+"""Between the state of a run, as its machine sees it, and the status that is stored and shown."""
+
+from typing import Any
+
+from pydantic import JsonValue
+
+from goldgate.contracts.task_runs import (
+    CallStatus,
+    ContextMessage,
+    MadeCall,
+    RunLimits,
+    RunProgress,
+    RunUsage,
+    TaskRunStatus,
+)
+from goldgate.domain.conversation import ChatMessage, ToolRequest
+from goldgate.domain.runs.state import Call, Limits, Made, Phase, RunState, Spent
+
+_READY = frozenset({Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING, Phase.FINAL_ANSWER})
+
+
+def state_of(status: TaskRunStatus) -> RunState:
+    """Read a run's state back from its status."""
+    progress, usage = status.progress, status.usage
+    return RunState(
+        run_id=progress.run_id,
+        phase=status.phase,
+        status=status.status,
+        detail=status.status_detail,
+        error=status.error,
+        output=status.output,
+        refused=status.refused,
+        flags=tuple(status.safety_flags),
+        bundle=progress.bundle,
+        messages=tuple(_message(message) for message in status.context_window),
+        given=tuple(status.retrieved),
+        citations=tuple(status.citations),
+        calls=tuple(Call(**dict(call)) for call in status.calls),
+        limits=limits_of(progress.limits),
+        spent=Spent(
+            steps=usage.llm_calls,
+            tool_calls=usage.tool_calls,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            tokens_cached=usage.tokens_cached,
+            cost_usd=usage.cost_usd,
+            is_metered=usage.is_metered,
+            active_s=usage.active_seconds,
+            take_ups=usage.take_ups,
+        ),
+        trail=tuple(Made(call=made.call, result=made.result) for made in progress.trail),
+        told=tuple(progress.told),
+    )
+
+
+def status_fields(state: RunState) -> dict[str, Any]:
+    """Give the fields of a status that a state decides, for `TaskRunStatus.model_copy(update=...)`."""
+    spent = state.spent
+    return {
+        "phase": state.phase,
+        "status": state.status,
+        "ready": state.phase in _READY and not state.is_waiting_for_a_person,
+        "status_detail": state.detail,
+        "error": state.error,
+        "output": state.output,
+        "refused": state.refused,
+        "safety_flags": list(state.flags),
+        "citations": list(state.citations),
+        "retrieved": list(state.given),
+        "context_window": [_context_message(message) for message in state.messages],
+        "calls": [CallStatus.model_construct(**vars(call)) for call in state.calls],
+        "usage": RunUsage(
+            llm_calls=spent.steps,
+            tool_calls=spent.tool_calls,
+            tokens_in=spent.tokens_in,
+            tokens_out=spent.tokens_out,
+            tokens_cached=spent.tokens_cached,
+            cost_usd=spent.cost_usd,
+            is_metered=spent.is_metered,
+            active_seconds=spent.active_s,
+            take_ups=spent.take_ups,
+        ),
+        "progress": RunProgress(
+            run_id=state.run_id,
+            bundle=state.bundle,
+            limits=RunLimits(
+                max_steps=state.limits.max_steps,
+                timeout_seconds=state.limits.timeout_s,
+                max_tokens=state.limits.max_tokens,
+                max_cost_usd=state.limits.max_cost_usd,
+            ),
+            trail=[MadeCall.model_construct(call=made.call, result=made.result) for made in state.trail],
+            told=list(state.told),
+        ),
+    }
+
+
+def limits_of(limits: RunLimits) -> Limits:
+    """Read limits; what is left out has the default of a run."""
+    default = Limits()
+    return Limits(
+        max_steps=default.max_steps if limits.max_steps is None else limits.max_steps,
+        timeout_s=default.timeout_s if limits.timeout_seconds is None else limits.timeout_seconds,
+        max_tokens=limits.max_tokens,
+        max_cost_usd=limits.max_cost_usd,
+    )
+
+
+def _message(message: ContextMessage) -> ChatMessage:
+    requests = []
+    for asked in message.tool_calls:
+        function = asked.get("function")
+        if isinstance(function, dict):
+            requests.append(
+                ToolRequest(
+                    id=str(asked.get("id")), name=str(function.get("name")), arguments=str(function.get("arguments"))
+                )
+            )
+    return ChatMessage(
+        role=message.role,
+        content=message.content,
+        tool_requests=tuple(requests),
+        tool_call_id=message.tool_call_id,
+    )
+
+
+def _context_message(message: ChatMessage) -> ContextMessage:
+    calls: list[dict[str, JsonValue]] = [
+        {"id": asked.id, "type": "function", "function": {"name": asked.name, "arguments": asked.arguments}}
+        for asked in message.tool_requests
+    ]
+    return ContextMessage.model_construct(
+        role=message.role, content=message.content, tool_calls=calls, tool_call_id=message.tool_call_id
+    )

@@ -1,0 +1,163 @@
+"""Task and TaskRun: what is asked of an agent, and all that is known of a run so far."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.resource_parts import Name, Resource
+from goldgate.domain.runs.state import Fate, Nature, Need, Phase, Status
+
+
+class TaskSpec(ResourceContract):
+    """An agent and what to ask of it, kept for reuse."""
+
+    agent_ref: Name
+    user_message: str = Field(min_length=1)
+
+
+class Task(Resource):
+    """A question that can be run again."""
+
+    kind: Literal["Task"]
+    spec: TaskSpec
+
+
+class RunLimits(ResourceContract):
+    """What a run may use, beside the limits of its agent: the narrower holds."""
+
+    max_steps: int | None = Field(default=None, ge=0)
+    timeout_seconds: float | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=0)
+    max_cost_usd: float | None = Field(default=None, ge=0)
+
+
+class TaskRunSpec(ResourceContract):
+    """Either a reference to a Task, or an agent and a message."""
+
+    task_ref: Name | None = None
+    agent_ref: Name | None = None
+    user_message: str | None = Field(default=None, min_length=1)
+    deadline_seconds: float | None = Field(default=None, gt=0)
+    """After its start the run must be over by then, waiting included."""
+    limits: RunLimits = RunLimits()
+    depth: int = Field(default=0, ge=0)
+    """How many agents stand above this one: 0 for a run that a person or a program started."""
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> "TaskRunSpec":
+        direct = self.agent_ref is not None or self.user_message is not None
+        if self.task_ref is not None and direct:
+            msg = "`taskRef` alone, or `agentRef` with `userMessage`, not both"
+            raise ValueError(msg)
+        if self.task_ref is None and not direct:
+            msg = "`taskRef`, required when `agentRef` and `userMessage` are not given"
+            raise ValueError(msg)
+        if direct and self.agent_ref is None:
+            msg = "`agentRef`: no agent is named for `userMessage`"
+            raise ValueError(msg)
+        if direct and self.user_message is None:
+            msg = "`userMessage`: no message is given for `agentRef`"
+            raise ValueError(msg)
+        return self
+
+
+class ContextMessage(ResourceContract):
+    """One message of the context window."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: list[dict[str, JsonValue]] = Field(default_factory=list)
+    tool_call_id: str | None = None
+
+
+class CallStatus(ResourceContract):
+    """A call of the model's last reply."""
+
+    id: str
+    name: str
+    arguments: str
+    nature: Nature
+    need: Need
+    question: str
+    key: str
+    """The idempotency key that goes with it."""
+    fate: Fate
+    content: str
+    is_error: bool
+
+
+class RunUsage(ResourceContract):
+    """What a run used so far, its sub-agents included."""
+
+    llm_calls: int = Field(default=0, ge=0)
+    tool_calls: int = Field(default=0, ge=0)
+    tokens_in: int = Field(default=0, ge=0)
+    tokens_out: int = Field(default=0, ge=0)
+    tokens_cached: int = Field(default=0, ge=0)
+    cost_usd: float = Field(default=0, ge=0)
+    is_metered: bool = True
+    """Every call of a model said what it used. Otherwise tokens and cost are too low, and unknown."""
+    active_seconds: float = Field(default=0, ge=0)
+    take_ups: int = Field(default=0, ge=0)
+
+
+class RunEvent(ResourceContract):
+    """One line of a run's history."""
+
+    at: datetime
+    reason: str
+    message: str
+
+
+class MadeCall(ResourceContract):
+    """A call as the watch for loops remembers it."""
+
+    call: str
+    result: str
+
+
+class RunProgress(ResourceContract):
+    """What only the runtime needs to go on."""
+
+    run_id: str = ""
+    bundle: str = ""
+    limits: RunLimits = RunLimits()
+    trail: list[MadeCall] = Field(default_factory=list)
+    told: list[str] = Field(default_factory=list)
+
+
+class TaskRunStatus(ResourceContract):
+    """What is known of a run so far."""
+
+    phase: Phase = Phase.INITIALIZING
+    status: Status = Status.PENDING
+    ready: bool = False
+    status_detail: str = ""
+    error: str | None = None
+    user_message_preview: str = ""
+    output: str | None = None
+    refused: bool = False
+    safety_flags: list[str] = Field(default_factory=list)
+    citations: list[str] = Field(default_factory=list)
+    retrieved: list[str] = Field(default_factory=list)
+    context_window: list[ContextMessage] = Field(default_factory=list)
+    calls: list[CallStatus] = Field(default_factory=list)
+    """Of the model's last reply, until all have their result."""
+    usage: RunUsage = RunUsage()
+    trace_id: str | None = None
+    span_id: str | None = None
+    start_time: datetime | None = None
+    update_time: datetime | None = None
+    completion_time: datetime | None = None
+    events: list[RunEvent] = Field(default_factory=list)
+    progress: RunProgress = RunProgress()
+
+
+class TaskRun(Resource):
+    """One run of an agent on one message."""
+
+    kind: Literal["TaskRun"]
+    spec: TaskRunSpec
+    status: TaskRunStatus = TaskRunStatus()

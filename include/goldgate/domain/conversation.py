@@ -1,0 +1,24 @@
+"""The conversation between an agent and its model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolRequest:
+    """A call that the model asks for. `arguments` is the raw JSON text it wrote, not yet checked."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatMessage:
+    """One message of the conversation with the model."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_requests: Sequence[ToolRequest] = ()
+    tool_call_id: str | None = None
