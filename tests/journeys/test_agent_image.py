@@ -13,7 +13,7 @@ import pytest
 
 from goldgate.adapters.container_images import ContainerImages
 from goldgate.contracts.release import ImageBuilt
-from goldgate.entrypoints.agents import FrozenBundle, freeze_agent
+from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
 from goldgate.entrypoints.playbook import IMAGE
 from tests.fakes.agent_folders import LLM, agent, write_folder
 

@@ -59,7 +59,7 @@ class McpToolSession:
         """List what the server offers, starting it if need be."""
         return self._alive(within_s=within_s).definitions
 
-    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float) -> ToolResult:
+    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str = "") -> ToolResult:
         """Call one tool; by the earlier of `within_s` and the server's own time limit."""
         try:
             life = self._alive(within_s=within_s)
@@ -201,7 +201,7 @@ async def _offered(client: Client) -> AsyncIterator[ToolDefinition]:
 
 
 def _program(server: MCPServer) -> str:
-    return sys.executable if server.spec.command == "python" else server.spec.command
+    return sys.executable if server.spec.command == "python" else server.spec.command or ""
 
 
 def _parameters(server: MCPServer, *, folder: Path, path: str) -> StdioServerParameters:

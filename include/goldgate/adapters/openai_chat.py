@@ -36,6 +36,7 @@ class OpenAIChatModel:
         self,
         spec: LLMSpec,
         *,
+        price: Price,
         env: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -46,6 +47,7 @@ class OpenAIChatModel:
             PermanentError: A variable that the resource names is not set.
         """
         self._spec = spec
+        self._price = price
         self._clock = clock
         self._sleep = sleep
         self._base_url = spec.base_url or _required(
@@ -67,19 +69,24 @@ class OpenAIChatModel:
         self._client.close()
 
     def complete(
-        self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolDefinition] = (), within_s: float
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        tools: Sequence[ToolDefinition] = (),
+        may_call: bool = True,
+        within_s: float,
     ) -> ChatReply:
         """Ask once, with the retries of the resource, by `within_s` seconds.
 
         The client's errors are no cause of ours: a traceback would show the endpoint's text with the key it may echo.
         """
-        body = self._body(messages, tools)
+        body = self._body(messages, tools, may_call=may_call)
         deadline = self._clock() + within_s
         attempt = 0
         while True:
             try:
                 timeout_s = max(min(self._spec.timeout_seconds, deadline - self._clock()), 0.001)
-                return _reply(self._client.chat.completions.create(**body, timeout=timeout_s), self._spec.price)
+                return _reply(self._client.chat.completions.create(**body, timeout=timeout_s), self._price)
             except _RETRYABLE as error:
                 asked = _retry_after_s(error)
                 wait_s = asked if asked is not None else min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S)
@@ -90,11 +97,15 @@ class OpenAIChatModel:
             attempt += 1
             self._sleep(wait_s)
 
-    def _body(self, messages: Sequence[ChatMessage], tools: Sequence[ToolDefinition]) -> dict[str, Any]:
+    def _body(
+        self, messages: Sequence[ChatMessage], tools: Sequence[ToolDefinition], *, may_call: bool
+    ) -> dict[str, Any]:
         sampling = self._spec.parameters.model_dump(by_alias=False, exclude_none=True)
         body: dict[str, Any] = {"model": self._spec.model, "messages": [_message(m) for m in messages], **sampling}
         if tools:
             body["tools"] = [_tool(tool) for tool in tools]
+            if not may_call:
+                body["tool_choice"] = "none"
         return body
 
     def _unavailable(self, error: openai.APIError, *, attempts: int, asked_s: float | None) -> ModelUnavailableError:

@@ -1,6 +1,6 @@
 """Read an agent's folder: its resources, its prompts, and everything that is wrong with them, at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,8 @@ class AgentFolder:
 
     agent: Agent
     llm: LLM
+    llms: Mapping[str, LLM]
+    """Every LLM of the file by its name: the agent's own and those it may fall back on."""
     servers: tuple[MCPServer, ...]
     """The servers that the agent's grants name, in their order."""
     prompts: Prompts
@@ -78,6 +80,7 @@ def read_agent(folder: Path) -> AgentFolder:
     return AgentFolder(
         agent=agent,
         llm=llm,
+        llms={d.resource.metadata.name: d.resource for d in documents.items if isinstance(d.resource, LLM)},
         servers=tuple(server for server in granted if isinstance(server, MCPServer)),
         prompts=prompts,
         prompt_id=prompt_id(agent.metadata.name, prompts),
@@ -118,6 +121,10 @@ def _repeated_names(documents: _Documents) -> Iterator[Problem]:
 def _broken_references(document: _Document, agent: Agent, documents: _Documents) -> Iterator[Problem]:
     if documents.named(LLM, agent.spec.llm) is None:
         yield document.problem("spec", "llm", found=f"`{agent.spec.llm}`", expected=_names_of(LLM, documents))
+    for position, fallback in enumerate(agent.spec.fallbacks):
+        if fallback.llm is not None and documents.named(LLM, fallback.llm) is None:
+            path = ("spec", "fallbacks", position, "llm")
+            yield document.problem(*path, found=f"`{fallback.llm}`", expected=_names_of(LLM, documents))
     seen: set[str] = set()
     for position, grant in enumerate(agent.spec.tools):
         path = ("spec", "tools", position, "mcpServer")

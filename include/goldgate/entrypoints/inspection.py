@@ -7,7 +7,7 @@ from goldgate.agent.folder import AgentFolder
 from goldgate.agent.memory.corpus import CORPUS_FILE, read_chunks
 from goldgate.contracts.base import Problem
 from goldgate.contracts.gold import GoldRow
-from goldgate.entrypoints.agents import FrozenBundle
+from goldgate.entrypoints.freezing import FrozenBundle
 from goldgate.evals.gold_checks import check_gold_set
 
 

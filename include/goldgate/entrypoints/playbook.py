@@ -28,7 +28,8 @@ from goldgate.contracts.release import (
 from goldgate.domain.canary import Step
 from goldgate.domain.digest import Digest, digest_bytes, short
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.agents import FrozenBundle, freeze_agent, load_agent
+from goldgate.entrypoints.agents import load_agent
+from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
 from goldgate.entrypoints.inspection import gold_problems, tracked_params
 from goldgate.entrypoints.settings import CHECKOUT
 from goldgate.entrypoints.wiring import Wiring

@@ -35,7 +35,8 @@ from goldgate.domain.task_run import (
     Validated,
     advance,
 )
-from goldgate.entrypoints.agents import freeze_agent, load_agent
+from goldgate.entrypoints.agents import load_agent
+from goldgate.entrypoints.freezing import freeze_agent
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.delivery import Clock
 

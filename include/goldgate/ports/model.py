@@ -86,3 +86,10 @@ class ChatModel(Protocol):
             ModelUnavailableError: Rate limit, time-out or server error that retries did not cure.
             ModelRefusedError: The endpoint refuses the request itself, or answers with no choice.
         """
+
+
+class ClosableModel(ChatModel, Protocol):
+    """A model that holds connections."""
+
+    def close(self) -> None:
+        """Give back the connections. Closing twice does nothing."""

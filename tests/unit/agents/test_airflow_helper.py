@@ -15,7 +15,7 @@ from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.policy import ReleasePolicy
 from goldgate.contracts.resources import AgentSpec
 from goldgate.contracts.story import LiveQuestion, Story, merge_patch
-from goldgate.entrypoints.agents import freeze_agent
+from goldgate.entrypoints.freezing import freeze_agent
 from goldgate.evals.gold_checks import check_gold_set, digest_gold
 
 

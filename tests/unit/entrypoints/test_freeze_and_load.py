@@ -13,7 +13,8 @@ from goldgate.agent.bundle import verify_bundle
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.prediction import PredictRequest
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.agents import FrozenBundle, freeze_agent, load_agent
+from goldgate.entrypoints.agents import load_agent
+from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
 from tests.fakes.agent_folders import LLM, SERVER, SERVER_PROGRAM, agent, write_folder
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
 

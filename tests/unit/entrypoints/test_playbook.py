@@ -11,7 +11,8 @@ import pytest
 from goldgate.contracts.release import Candidate, ReleaseOrder
 from goldgate.domain.digest import digest_bytes
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.agents import freeze_agent, load_agent
+from goldgate.entrypoints.agents import load_agent
+from goldgate.entrypoints.freezing import freeze_agent
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring

@@ -5,20 +5,14 @@ Adapters are imported when an agent needs them: on two cores openai takes 0.9 s,
 """
 
 import functools
-import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from pydantic import JsonValue
 
 from goldgate.adapters.tantivy_index import TantivyIndex
 from goldgate.agent.memory.knowledge import Knowledge
 from goldgate.agent.memory.late_interaction import LateInteractionReranker
-from goldgate.contracts.resources import EmbedderSpec, MCPServer, RetrievalSpec
+from goldgate.contracts.resources import EmbedderSpec, RetrievalSpec
 from goldgate.ports.knowledge import Chunk, ChunkIndex, Embedder, Reranker
-from goldgate.ports.model import ToolDefinition
-from goldgate.ports.tools import ToolResult, ToolSession
 
 if TYPE_CHECKING:
     from goldgate.adapters.wordllama_embedder import WordLlamaEmbedder
@@ -75,37 +69,3 @@ def _reranker(spec: RetrievalSpec, *, chunks: Sequence[Chunk]) -> Reranker | Non
         case "late-interaction":
             # Its vectors are looked up in the process, whatever embeds the passages.
             return LateInteractionReranker(chunks, vectors=_static_embedder())
-
-
-class LateToolSession:
-    """A session whose adapter is imported, and whose server is started, when a tool is first called."""
-
-    def __init__(self, server: MCPServer, *, folder: Path, env: Mapping[str, str]) -> None:
-        """Remember how to open it."""
-        self._server = server
-        self._folder = folder
-        self._path = env.get("PATH", "")
-        self._lock = threading.Lock()
-        self._session: ToolSession | None = None
-
-    def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
-        """List what the server offers."""
-        return self._opened().definitions(within_s=within_s)
-
-    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float) -> ToolResult:
-        """Call one tool."""
-        return self._opened().call(name, arguments, within_s=within_s)
-
-    def close(self) -> None:
-        """End the session, if it was ever opened. Closing twice does nothing."""
-        with self._lock:
-            if self._session is not None:
-                self._session.close()
-
-    def _opened(self) -> ToolSession:
-        with self._lock:
-            if self._session is None:
-                from goldgate.adapters.mcp_tools import McpToolSession  # noqa: PLC0415 - import cost, see above
-
-                self._session = McpToolSession(self._server, folder=self._folder, path=self._path)
-            return self._session
