@@ -24,6 +24,7 @@ def state_of(status: TaskRunStatus) -> RunState:
     progress, usage = status.progress, status.usage
     return RunState(
         run_id=progress.run_id,
+        can_wait=True,
         phase=status.phase,
         status=status.status,
         detail=status.status_detail,
@@ -121,6 +122,7 @@ def _message(message: ContextMessage) -> ChatMessage:
         content=message.content,
         tool_requests=tuple(requests),
         tool_call_id=message.tool_call_id,
+        is_error=message.is_error,
     )
 
 
@@ -130,5 +132,9 @@ def _context_message(message: ChatMessage) -> ContextMessage:
         for asked in message.tool_requests
     ]
     return ContextMessage.model_construct(
-        role=message.role, content=message.content, tool_calls=calls, tool_call_id=message.tool_call_id
+        role=message.role,
+        content=message.content,
+        tool_calls=calls,
+        tool_call_id=message.tool_call_id,
+        is_error=message.is_error,
     )

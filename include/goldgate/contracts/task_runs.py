@@ -70,6 +70,8 @@ class ContextMessage(ResourceContract):
     content: str
     tool_calls: list[dict[str, JsonValue]] = Field(default_factory=list)
     tool_call_id: str | None = None
+    is_error: bool = False
+    """Of a tool's result: the call failed, or was not made."""
 
 
 class CallStatus(ResourceContract):

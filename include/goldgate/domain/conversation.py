@@ -22,3 +22,5 @@ class ChatMessage:
     content: str
     tool_requests: Sequence[ToolRequest] = ()
     tool_call_id: str | None = None
+    is_error: bool = False
+    """Of a tool's result: the call failed, or was not made. Not sent to the model, who reads the text."""

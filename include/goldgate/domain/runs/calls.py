@@ -54,19 +54,19 @@ def tool_returned(state: RunState, event: ToolReturned) -> Step:
     done = replace(call, fate=Fate.DONE, content=event.content, is_error=event.is_error)
     returned = replace(state.with_call(done), flags=united(state.flags, event.flags), spent=state.spent + event.spent)
     verb = "failed" if event.is_error else "returned"
-    return _go_on_with_calls(returned, (Happening(reason="ToolCallCompleted", message=f"`{call.name}` {verb}"),))
+    history = (Happening(reason="ToolCallCompleted", message=f"`{call.name}` {verb}"),)
+    if event.is_fate_unknown and state.can_wait and call.nature in {Nature.ASK, Nature.FAIL}:
+        lost = Happening(reason="ToolCallLost", message=f"`{call.name}`: nobody knows whether it acted")
+        return _resolve(replace(returned, calls=state.calls), (call,), (lost,))
+    return _go_on_with_calls(returned, history)
 
 
 def tool_waits(state: RunState, event: ToolWaits) -> Step:
-    """Leave the run until it is taken up: the call waits for somebody elsewhere, and is then made again."""
+    """Leave a call until the run is taken up: it waits for somebody elsewhere, and is then made again."""
     call = _known(state, event.call_id, fate=Fate.STARTED)
-    waiting = replace(
-        state,
-        status=Status.PENDING,
-        detail=event.reason,
-        spent=state.spent + Spent(active_s=event.active_s),
-    )
-    return step(waiting, Effect.STOP, "Waiting", f"`{call.name}`: {event.reason}")
+    parked = replace(call, fate=Fate.PARKED, question=event.reason)
+    waiting = replace(state.with_call(parked), spent=state.spent + Spent(active_s=event.active_s))
+    return _go_on_with_calls(waiting, (Happening(reason="Waiting", message=f"`{call.name}`: {event.reason}"),))
 
 
 def person_spoke(state: RunState, event: PersonSpoke) -> Step:
@@ -94,11 +94,16 @@ def person_spoke(state: RunState, event: PersonSpoke) -> Step:
 
 def take_up_calls(state: RunState, happening: Happening) -> Step:
     """Go on with calls that were on their way when the process ended, each by its nature."""
-    unknown = [call for call in state.calls if call.fate is Fate.STARTED]
+    unknown = tuple(call for call in state.calls if call.fate is Fate.STARTED)
+    calls = tuple(replace(call, fate=Fate.STARTED) if call.fate is Fate.PARKED else call for call in state.calls)
+    return _resolve(replace(state, calls=calls), unknown, (happening,))
+
+
+def _resolve(state: RunState, unknown: tuple[Call, ...], history: tuple[Happening, ...]) -> Step:
     if failing := [call for call in unknown if call.nature is Nature.FAIL]:
         names = ", ".join(f"`{call.name}` ({call.id})" for call in failing)
         reason = f"interrupted: nobody knows whether {names} acted, and it may not be made twice. Look, then start anew"
-        return fail(state, reason, history=(happening,))
+        return fail(state, reason, history=history)
     for call in unknown:
         if call.nature is Nature.ASK:
             question = (
@@ -106,7 +111,7 @@ def take_up_calls(state: RunState, happening: Happening) -> Step:
                 "again, deny to leave it, or answer with what it returned."
             )
             state = state.with_call(replace(call, fate=Fate.AWAITED, need=Need.FATE, question=question))
-    return _go_on_with_calls(state, (happening,))
+    return _go_on_with_calls(state, history)
 
 
 def _go_on_with_calls(state: RunState, history: tuple[Happening, ...]) -> Step:
@@ -115,18 +120,32 @@ def _go_on_with_calls(state: RunState, history: tuple[Happening, ...]) -> Step:
         open_calls = sum(call.fate is not Fate.DONE for call in state.calls)
         calling = replace(state, detail=f"Calls to make: {open_calls}")
         return Step(state=calling, history=history, effect=Effect.CALL_TOOLS)
-    if Fate.AWAITED in fates:
-        awaited = [call for call in state.calls if call.fate is Fate.AWAITED]
-        detail = "Waiting for a person: " + "; ".join(f"{call.need.value} of `{call.name}`" for call in awaited)
-        waiting = replace(state, status=Status.PENDING, detail=detail)
-        asked = tuple(Happening(reason="WaitingForPerson", message=call.question or call.name) for call in awaited)
-        return Step(state=waiting, history=(*history, *asked), effect=Effect.STOP)
+    if fates & {Fate.AWAITED, Fate.PARKED}:
+        return _wait(state, history)
     done = Happening(reason="AllToolCallsCompleted", message=f"Calls made: {len(state.calls)}")
     return ask(_collected(state), history=(*history, done))
 
 
+def _wait(state: RunState, history: tuple[Happening, ...]) -> Step:
+    waits = [call for call in state.calls if call.fate in {Fate.AWAITED, Fate.PARKED}]
+    if not state.can_wait:
+        text = "Not called: it waits for a person, and nobody can be asked here. Answer without it."
+        for call in waits:
+            state = state.with_call(_done(call, text))
+        return _go_on_with_calls(state, history)
+    needs = (
+        f"{call.need.value} of `{call.name}`" if call.need is not Need.NOTHING else call.question for call in waits
+    )
+    waiting = replace(state, status=Status.PENDING, detail="Waiting for a person: " + "; ".join(needs))
+    asked = tuple(Happening(reason="WaitingForPerson", message=call.question or call.name) for call in waits)
+    return Step(state=waiting, history=(*history, *asked), effect=Effect.STOP)
+
+
 def _collected(state: RunState) -> RunState:
-    results = tuple(ChatMessage(role="tool", content=call.content, tool_call_id=call.id) for call in state.calls)
+    results = tuple(
+        ChatMessage(role="tool", content=call.content, tool_call_id=call.id, is_error=call.is_error)
+        for call in state.calls
+    )
     before, last = state.trail[: -len(state.calls)], state.trail[-len(state.calls) :]
     trail = tuple(
         replace(made, result=short(digest_bytes(call.content.encode())) if call.need is Need.NOTHING else "")

@@ -70,6 +70,8 @@ class ToolReturned:
     call_id: str
     content: str
     is_error: bool = False
+    is_fate_unknown: bool = False
+    """Nobody knows whether it acted: it gave no answer in time, or its server ended."""
     flags: tuple[str, ...] = ()
     spent: Spent = Spent()
     """What the call itself used: that of a sub-agent, and the time since the last event."""

@@ -53,6 +53,8 @@ class Fate(enum.Enum):
     """A person has the word: see `Need`."""
     STARTED = "started"
     """Recorded before it is made: from here on it may have acted."""
+    PARKED = "parked"
+    """It waits for somebody elsewhere, and is made again with the same key when the run is taken up."""
     DONE = "done"
 
 
@@ -158,6 +160,8 @@ class RunState:
     output: str | None = None
     """The answer; of a run that failed, the last text it had."""
     refused: bool = False
+    can_wait: bool = False
+    """Whether the run may end here and go on when a person has spoken. A request that is being served cannot."""
     flags: tuple[str, ...] = ()
     bundle: str = ""
     """Digest of the agent that began the run; the same one goes on with it."""
@@ -179,7 +183,8 @@ class RunState:
     def is_waiting_for_a_person(self) -> bool:
         """Whether all that is left to do is somebody's to say."""
         fates = {call.fate for call in self.calls}
-        return self.phase is Phase.TOOL_CALLS_PENDING and Fate.AWAITED in fates and Fate.STARTED not in fates
+        waits = bool(fates & {Fate.AWAITED, Fate.PARKED})
+        return self.phase is Phase.TOOL_CALLS_PENDING and waits and Fate.STARTED not in fates
 
     def with_call(self, done: Call) -> "RunState":
         """Replace the call of that id."""
