@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from goldgate.agent.safety.blocks import inside_block
 from goldgate.domain.digest import digest_json, short
 from goldgate.ports.knowledge import Chunk
 
 _VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _USER_VARIABLES = ("question", "context")
-_BLOCK_TAG = re.compile(r"<(?=\s*/?\s*(?:passage|attachment|question)\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +62,14 @@ def user_problems(text: str) -> Iterator[VariableProblem]:
 
 def render_user(template: str, *, question: str, context: str) -> str:
     """Put question and context into a user prompt, in one pass: what they hold is no variable and no block."""
-    values = {"question": _inside_block(question), "context": context}
+    values = {"question": inside_block(question), "context": context}
     return _VARIABLE.sub(lambda match: values.get(match.group(1), match.group()), template)
 
 
 def render_context(passages: Sequence[Chunk], attachments: Sequence[str]) -> str:
     """Write passages, best first, then attachments, one block each."""
     blocks = [passage_block(passage) for passage in passages]
-    blocks += [f"<attachment>{_inside_block(text)}</attachment>" for text in attachments]
+    blocks += [f"<attachment>{inside_block(text)}</attachment>" for text in attachments]
     return "\n".join(blocks)
 
 
@@ -77,12 +77,8 @@ def passage_block(passage: Chunk) -> str:
     """Write one passage so that its text can neither close its block nor open another."""
     return (
         f'<passage id="{html.escape(passage.id)}" title="{html.escape(passage.title)}">'
-        f"{_inside_block(passage.text)}</passage>"
+        f"{inside_block(passage.text)}</passage>"
     )
-
-
-def _inside_block(text: str) -> str:
-    return _BLOCK_TAG.sub("&lt;", text)
 
 
 def _line(text: str, position: int) -> int:

@@ -10,6 +10,7 @@ QUESTION_REFUSED: Final = "question:"
 """How an `error` begins that the question itself is the reason for: no text, or too much of it."""
 
 SafetyFlag = Literal[
+    "refusal_rule",
     "injection_in_question",
     "injection_in_context",
     "personal_data_in_question",

@@ -3,6 +3,7 @@
 Passages come as blocks such as `<passage id="a-1" title="A">text</passage>`, text of the caller as
 `<attachment>text</attachment>`, the question as `<question>...</question>` or as the text after the last block. A
 message with no block at all is read as paragraphs, the last of which (or what follows `Question:`) is the question.
+What a tool said may stand in a block `<tool_result>`.
 """
 
 import html
@@ -21,6 +22,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_TOOL_BLOCK = re.compile(r"\s*<tool_result\b[^>]*>(.*)</tool_result>\s*", re.DOTALL)
 _QUESTION_BLOCK = re.compile(r"<question>(.*?)(?:</question>|\Z)", re.DOTALL | re.IGNORECASE)
 _WRAPPER = re.compile(r"</?[a-z_-]+>", re.IGNORECASE)
 _QUESTION_LABEL = re.compile(r"^\s*(?:question|query|q)\s*:\s*", re.IGNORECASE | re.MULTILINE)
@@ -140,10 +142,15 @@ def _tool_answers(messages: Sequence[Message]) -> tuple[ToolAnswer, ...]:
     calls = {call.id: call.function for message in messages for call in message.tool_calls or []}
     answered = [(calls.get(message.tool_call_id or ""), message.text) for message in messages if message.role == "tool"]
     return tuple(
-        ToolAnswer(name=call.name, arguments=arguments, content=content)
+        ToolAnswer(name=call.name, arguments=arguments, content=_unwrapped(content))
         for call, content in answered
         if call is not None and (arguments := _object(call.arguments)) is not None
     )
+
+
+def _unwrapped(content: str) -> str:
+    block = _TOOL_BLOCK.fullmatch(content)
+    return html.unescape(block[1]) if block else content
 
 
 def _object(text: str) -> Mapping[str, object] | None:
