@@ -14,6 +14,7 @@ from goldgate.contracts.task_runs import (
     TaskRunStatus,
 )
 from goldgate.domain.conversation import ChatMessage, ToolRequest
+from goldgate.domain.runs.limits import narrower
 from goldgate.domain.runs.state import Call, Limits, Made, Phase, RunState, Spent
 
 _READY = frozenset({Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING, Phase.FINAL_ANSWER})
@@ -105,6 +106,17 @@ def limits_of(limits: RunLimits) -> Limits:
         max_tokens=limits.max_tokens,
         max_cost_usd=limits.max_cost_usd,
     )
+
+
+def narrowed(own: Limits, limits: RunLimits) -> Limits:
+    """Hold a run to its agent's limits and to those that were asked for."""
+    inherited = Limits(
+        max_steps=own.max_steps if limits.max_steps is None else limits.max_steps,
+        timeout_s=own.timeout_s if limits.timeout_seconds is None else limits.timeout_seconds,
+        max_tokens=limits.max_tokens,
+        max_cost_usd=limits.max_cost_usd,
+    )
+    return narrower(own, inherited)
 
 
 def _message(message: ContextMessage) -> ChatMessage:

@@ -9,7 +9,7 @@ from goldgate.domain.runs import loops
 from goldgate.domain.runs.events import PersonSpoke, ToolReturned, ToolWaits, Word
 from goldgate.domain.runs.limits import past_limit
 from goldgate.domain.runs.state import Call, Fate, Made, Nature, Need, Phase, RunState, Spent, Status
-from goldgate.domain.runs.steps import Effect, Happening, IllegalTransitionError, Step, ask, fail, step, united
+from goldgate.domain.runs.steps import Effect, Happening, IllegalTransitionError, Step, ask, fail, united
 
 
 def take_calls(state: RunState, asked: tuple[Call, ...], *, is_cut: bool) -> Step:
