@@ -9,6 +9,29 @@ from goldgate.contracts.base import Contract
 QUESTION_REFUSED: Final = "question:"
 """How an `error` begins that the question itself is the reason for: no text, or too much of it."""
 
+ERROR_KINDS: Final = frozenset(
+    {
+        "question",
+        "retrieval",
+        "model",
+        "tool",
+        "agent",
+        "timeout",
+        "max_steps",
+        "max_tokens",
+        "max_cost",
+        "unmetered",
+        "context",
+        "loop",
+        "waiting",
+        "interrupted",
+        "cancelled",
+        "deadline",
+        "crashes",
+    }
+)
+"""How an `error` may begin, before its first colon: all that is told of one where its text is not."""
+
 SafetyFlag = Literal[
     "refusal_rule",
     "injection_in_question",
@@ -100,8 +123,8 @@ class PredictResponse(Contract):
     safety_blocks: list[SafetyBlock] = Field(default_factory=list)
     """Each with its reason and its span."""
     error: str | None = None
-    """Why there is no proper answer: `timeout`, `max_steps`, `question: ...`, `retrieval: unavailable`,
-    `model: 401 refused`. Kind and status only: nothing that an endpoint wrote.
+    """Why there is no proper answer, its kind first (`ERROR_KINDS`): `timeout: all 30 s are used up`,
+    `max_steps: ...`, `retrieval: unavailable`, `model: 401 refused`. Nothing that an endpoint wrote.
     """
     trace_id: str
     model: str

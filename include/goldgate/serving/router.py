@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from goldgate.contracts.prediction import QUESTION_REFUSED, PredictResponse
+from goldgate.contracts.prediction import ERROR_KINDS, QUESTION_REFUSED, PredictResponse
 from goldgate.ports.delivery import ArmClient, Clock
 from goldgate.ports.records import RequestLogWriter
 from goldgate.serving.chat import (
@@ -35,9 +35,6 @@ from goldgate.serving.watch import TrafficSource
 
 _RETRY_AFTER: Final = timedelta(seconds=1)
 """An arm restarts within seconds, and a place among the requests in flight is free sooner."""
-
-_ERROR_KINDS: Final = frozenset({"timeout", "max_steps", "question", "retrieval", "model", "tool"})
-"""All that a caller is told of an agent's error."""
 
 _MAX_REASON_CHARS: Final = 200
 
@@ -218,7 +215,7 @@ def _headers(chat: ChatRequest, answer: Answer) -> dict[str, str]:
 
 def _header_text(response: PredictResponse) -> str:
     kind = (response.error or "").partition(":")[0]
-    return kind if kind in _ERROR_KINDS else "other"
+    return kind if kind in ERROR_KINDS else "other"
 
 
 def _without_answer(error: str, *, headers: dict[str, str]) -> Response:
