@@ -27,10 +27,14 @@ class SpanRecord:
 
 
 class SpanSink(Protocol):
-    """Takes spans off the hands of whoever works."""
+    """Takes spans off the hands of whoever works. Safe from several threads."""
 
     def record(self, span: SpanRecord) -> None:
         """Hand a span over: at once, never raising, dropped and counted when there is no room."""
+
+    @property
+    def dropped(self) -> int:
+        """How many were lost since the start."""
 
     def close(self) -> None:
         """Send what is left, within a bounded time. Closing twice does nothing."""
