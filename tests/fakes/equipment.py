@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 from goldgate.adapters.json_schema import compile_schema
-from goldgate.agent.episode import Equipment
+from goldgate.agent.equipment import Equipment
 from goldgate.agent.folder import read_agent
 from goldgate.agent.memory.knowledge import Knowledge
 from goldgate.agent.tools.toolbox import Toolbox, pin

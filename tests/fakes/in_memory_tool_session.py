@@ -18,18 +18,20 @@ class InMemoryToolSession:
         self._tools = dict(tools)
         self._starts = starts
         self.calls: list[tuple[str, Mapping[str, JsonValue]]] = []
+        self.keys: list[str] = []
         self.is_closed = False
 
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         self._require_started(within_s)
         return [definition for definition, _ in self._tools.values()]
 
-    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float) -> ToolResult:
+    def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str = "") -> ToolResult:
         try:
             self._require_started(within_s)
         except TransientError as error:
             return ToolResult(content=str(error), is_error=True)
         self.calls.append((name, arguments))
+        self.keys.append(key)
         if name not in self._tools:
             return ToolResult(content=f"Unknown tool: {name}", is_error=True)
         try:

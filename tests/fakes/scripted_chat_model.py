@@ -45,15 +45,22 @@ class ScriptedChatModel:
         self.conversations: list[list[ChatMessage]] = []
         self.tools: list[Sequence[ToolDefinition]] = []
         self.limits_s: list[float] = []
+        self.may_call: list[bool] = []
 
     @property
     def name(self) -> str:
         return self._name
 
     def complete(
-        self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolDefinition] = (), within_s: float
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        tools: Sequence[ToolDefinition] = (),
+        may_call: bool = True,
+        within_s: float,
     ) -> ChatReply:
         with self._lock:
+            self.may_call.append(may_call)
             self.conversations.append(list(messages))
             self.tools.append(tools)
             self.limits_s.append(within_s)

@@ -7,19 +7,26 @@ from pathlib import Path
 
 from goldgate.adapters.json_schema import compile_schema
 from goldgate.agent.bundle import verify_bundle
-from goldgate.agent.episode import Equipment
+from goldgate.agent.equipment import Equipment
 from goldgate.agent.folder import read_agent
 from goldgate.agent.memory.corpus import CORPUS_FILE, read_chunks
 from goldgate.agent.runtime import AgentRuntime
 from goldgate.agent.tools.toolbox import TOOLS_FILE, PinnedTools, Toolbox
+from goldgate.agent.trace import NoSink
 from goldgate.contracts.documents import read_json
 from goldgate.entrypoints.knowledge_parts import open_knowledge
 from goldgate.entrypoints.model_parts import open_model
 from goldgate.entrypoints.tool_parts import LateToolSession
+from goldgate.ports.traces import SpanSink
 
 
-def load_agent(bundle: Path, *, env: Mapping[str, str]) -> AgentRuntime:
-    """Make a bundle answer. Tool servers start when a tool is first called.
+def load_agent(bundle: Path, *, env: Mapping[str, str], sink: SpanSink | None = None) -> AgentRuntime:
+    """Make a bundle answer, and the agents inside it that it may ask. Tool servers start when a tool is first called.
+
+    Args:
+        bundle: The frozen agent.
+        env: What its resources refer to.
+        sink: Where its spans go; None: nowhere.
 
     Raises:
         PermanentError: A file of the bundle is not what was frozen, or a variable that the agent names is not set.
@@ -32,6 +39,10 @@ def load_agent(bundle: Path, *, env: Mapping[str, str]) -> AgentRuntime:
     model = open_model(agent, env=env)
     tools = read_json(bundle / TOOLS_FILE, PinnedTools).tools
     sessions = {server.metadata.name: LateToolSession(server, folder=bundle, env=env) for server in agent.servers}
+    agents = {
+        grant.agent: load_agent(bundle / "agents" / grant.agent, env=env, sink=sink)
+        for grant in agent.agent.spec.agents
+    }
     equipment = Equipment(
         folder=agent,
         knowledge=knowledge,
@@ -39,5 +50,8 @@ def load_agent(bundle: Path, *, env: Mapping[str, str]) -> AgentRuntime:
         toolbox=Toolbox(tools, sessions=sessions, compile_schema=compile_schema),
         stopwatch=time.perf_counter,
         new_id=secrets.token_hex,
+        sink=sink or NoSink(),
+        agents=agents,
+        digest=digest,
     )
-    return AgentRuntime(equipment, digest=digest, release=model.close)
+    return AgentRuntime(equipment, release=model.close)

@@ -1,10 +1,10 @@
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from goldgate.agent.episode import Episode, Equipment, cited
+from goldgate.agent.controller import cited
+from goldgate.agent.equipment import Equipment
 from goldgate.agent.runtime import AgentRuntime
 from goldgate.contracts.prediction import PredictRequest, PredictResponse, Turn
 from goldgate.domain.conversation import ToolRequest
@@ -52,8 +52,8 @@ class TestAnAnswer:
         }
         assert (response.trace_id, response.model) == ("c" * 32, "scripted-1")
         names = [span.name for span in response.spans]
-        assert names == ["preproc", "safety", "retrieval", "rerank", "llm", "postproc", "safety"]
-        assert response.latency_ms_llm == response.spans[4].duration_ms > 0
+        assert names == ["preproc", "safety", "retrieval", "rerank", "safety", "llm", "postproc", "safety"]
+        assert response.latency_ms_llm == response.spans[5].duration_ms > 0
         assert response.latency_ms_total > sum(span.duration_ms for span in response.spans)
 
     def test_gets_a_trace_id_if_the_caller_has_none(self, tmp_path: Path):
@@ -304,28 +304,6 @@ class TestWhatGoesOut:
 
         assert response.answer == "Ask dev@apache.org or [redacted: e-mail]."
         assert response.safety_flags == ["personal_data_in_answer"]
-
-
-class TestEpisode:
-    def test_is_driven_one_step_at_a_time(self, tmp_path: Path):
-        model = ScriptedChatModel(asks(CALL), says("2"))
-        spec = "tools: [{mcpServer: calc, allow: [add]}]\n"
-        episode = Episode(
-            equipment=equipment(tmp_path, model, spec, session=calculator()), request=PredictRequest(question="1+1?")
-        )
-        seen: list[tuple[Sequence[str], int, bool]] = []
-
-        episode.start()
-        while not episode.is_over:
-            seen.append(([m.role for m in episode.messages], len(episode.pending), episode.is_over))
-            episode.step()
-
-        assert seen == [
-            (["system", "user"], 0, False),
-            (["system", "user", "assistant"], 1, False),
-            (["system", "user", "assistant", "tool"], 0, False),
-        ]
-        assert episode.finish().answer == "2"
 
 
 class TestCited:
