@@ -32,6 +32,9 @@ ERROR_KINDS: Final = frozenset(
 )
 """How an `error` may begin, before its first colon: all that is told of one where its text is not."""
 
+RATE_LIMITED: Final = "rate_limit:"
+"""How the `error` of a request begins that the router refused because it was one too many: no arm was asked."""
+
 SafetyFlag = Literal[
     "refusal_rule",
     "injection_in_question",

@@ -28,10 +28,12 @@ from goldgate.adapters.jsonl_request_log import JsonlRequestLog, prune
 from goldgate.adapters.supervisor_arms import SupervisorArms
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints.declared_rates import DeclaredRates
 from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.serving_loop import serve_until_stopped
 from goldgate.entrypoints.settings import Settings
 from goldgate.serving.caller import caller_key, hash_caller
+from goldgate.serving.rate_limits import RouterRates
 from goldgate.serving.router import Limits, RouterParts, create_router
 from goldgate.serving.watch import TrafficWatch
 
@@ -52,6 +54,7 @@ class _Options:
     port: int
     retention: timedelta
     limits: Limits
+    rates: RouterRates
 
 
 def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = None) -> int:
@@ -61,8 +64,9 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
         0 after a clean stop, 2 if a setting is wrong or the address is taken.
     """
     try:
-        settings = Settings.from_env(os.environ if env is None else env)
-        options = _options(_parser().parse_args(argv), settings)
+        env = os.environ if env is None else env
+        settings = Settings.from_env(env)
+        options = _options(_parser().parse_args(argv), settings, rates=RouterRates.from_env(env))
         key = caller_key(settings.home / "router" / "caller.key")
         listener = _listen(options.host, options.port)
     except PermanentError as error:
@@ -98,6 +102,8 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
         new_trace_id=partial(secrets.token_hex, 16),
         hash_caller=partial(hash_caller, key=key),
         limits=options.limits,
+        rates=options.rates,
+        rate_of=DeclaredRates(settings.home / "bundles").of,
     )
     watch.start()
     threading.Thread(
@@ -137,7 +143,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _options(arguments: argparse.Namespace, settings: Settings) -> _Options:
+def _options(arguments: argparse.Namespace, settings: Settings, *, rates: RouterRates) -> _Options:
     url = urlsplit(settings.router_url)
     return _Options(
         host=arguments.host or url.hostname or "127.0.0.1",
@@ -146,6 +152,7 @@ def _options(arguments: argparse.Namespace, settings: Settings) -> _Options:
         limits=Limits(
             max_in_flight=arguments.max_in_flight, max_body_bytes=arguments.max_body_bytes, within_s=arguments.within_s
         ),
+        rates=rates,
     )
 
 

@@ -8,7 +8,7 @@ from goldgate.contracts.canary import CanaryProgress
 from goldgate.contracts.documents import read_json
 from goldgate.contracts.durable import write_durably
 from goldgate.contracts.policy import CanaryPlan
-from goldgate.contracts.prediction import QUESTION_REFUSED
+from goldgate.contracts.prediction import QUESTION_REFUSED, RATE_LIMITED
 from goldgate.contracts.request_log import RequestLog
 from goldgate.domain.canary import ArmWindow, Bounds, Plan, State, Window
 from goldgate.ports.records import ReleaseStore, RequestLogReader
@@ -21,9 +21,10 @@ def window_of(requests: RequestLogReader, agent: str, progress: CanaryProgress) 
     """Read what both arms did since the canary got its present share.
 
     A question that the champion refuses is its caller's fault and counts for neither arm. One that only the canary
-    refuses is the canary's error: it would turn away what is answered today.
+    refuses is the canary's error: it would turn away what is answered today. A request that was one too many was
+    refused before an arm was asked, and counts nowhere.
     """
-    entries = list(requests.since(agent, progress.since))
+    entries = [entry for entry in requests.since(agent, progress.since) if not _was_one_too_many(entry)]
     champion = [e for e in entries if e.arm == "champion" and e.model == f"{agent}@{progress.champion}"]
     canary = [e for e in entries if e.arm == "canary" and e.model == f"{agent}@{progress.version}"]
     faulty = {e.trace_id for e in champion if _refuses_question(e)}
@@ -36,6 +37,10 @@ def window_of(requests: RequestLogReader, agent: str, progress: CanaryProgress) 
 
 def _refuses_question(entry: RequestLog) -> bool:
     return entry.error is not None and entry.error.startswith(QUESTION_REFUSED)
+
+
+def _was_one_too_many(entry: RequestLog) -> bool:
+    return entry.error is not None and entry.error.startswith(RATE_LIMITED)
 
 
 def _arm_window(entries: list[RequestLog]) -> ArmWindow:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from goldgate.contracts.prediction import QUESTION_REFUSED, PredictRequest, PredictResponse
+from goldgate.contracts.prediction import QUESTION_REFUSED, RATE_LIMITED, PredictRequest, PredictResponse
 from goldgate.contracts.request_log import Arm, RequestLog
 from goldgate.domain.errors import TransientError
 from goldgate.ports.delivery import ArmClient, ArmFailedError, Clock
 from goldgate.ports.records import RequestLogWriter
 from goldgate.serving.metrics import RouterMetrics
+from goldgate.serving.rate_limits import Scope
 from goldgate.serving.split import choose_arm, salt_of
 from goldgate.serving.traffic_table import Route, Table
 
@@ -94,6 +95,14 @@ class Dispatcher:
                 f"The champion of agent `{route.agent}` did not answer ({error.failure}). Try again shortly."
             ) from error
 
+    def refuse(self, request: PredictRequest, *, route: Route, table: Table, caller_hash: str, scope: Scope) -> None:
+        """Log a request that is one too many. No arm was asked: it counts for none, though the champion is named."""
+        asked = _asked(
+            route, table=table, caller_hash=caller_hash, arm="champion", version=route.champion or "none", address=""
+        )
+        self._metrics.add("goldgate_rate_limited_total", labels={"agent": route.agent, "scope": scope})
+        self._log.add(self._failed(asked, request, f"{RATE_LIMITED} {scope}", seconds=0))
+
     async def _try_canary(self, request: PredictRequest, asked: _Asked) -> Answer | None:
         try:
             answer = await self._ask(request, asked)
@@ -108,7 +117,9 @@ class Dispatcher:
             response = await self._client.predict(asked.address, request, within_s=self._within_s)
         except ArmFailedError as error:
             self._count(asked, outcome=error.failure, seconds=self._monotonic_s() - started_s)
-            self._log.add(self._failed(asked, request, error, seconds=self._monotonic_s() - started_s))
+            self._log.add(
+                self._failed(asked, request, f"arm: {error.failure}", seconds=self._monotonic_s() - started_s)
+            )
             raise
         seconds = self._monotonic_s() - started_s
         self._count(asked, outcome=_outcome(response), seconds=seconds)
@@ -157,7 +168,7 @@ class Dispatcher:
             error=response.error[:_MAX_ERROR_CHARS] if response.error else None,
         )
 
-    def _failed(self, asked: _Asked, request: PredictRequest, error: ArmFailedError, *, seconds: float) -> RequestLog:
+    def _failed(self, asked: _Asked, request: PredictRequest, error: str, *, seconds: float) -> RequestLog:
         return RequestLog(
             at=self._clock.now(),
             agent=asked.agent,
@@ -178,7 +189,7 @@ class Dispatcher:
             context_precision=None,
             context_use_rate=None,
             safety_flags=[],
-            error=f"arm: {error.failure}",
+            error=error,
         )
 
 

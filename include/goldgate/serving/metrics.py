@@ -17,6 +17,7 @@ LATENCY_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 _HELP: Final = {
     "goldgate_requests_total": "Requests by the arm that answered or failed.",
     "goldgate_refused_total": "Requests refused before an arm was asked, by reason.",
+    "goldgate_rate_limited_total": "Requests that were one too many, by agent and whose limit was reached.",
     "goldgate_tokens_total": "Tokens by direction.",
     "goldgate_cost_usd_total": "What requests cost.",
     "goldgate_safety_blocks_total": "Answered requests by safety flag.",

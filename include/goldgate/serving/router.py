@@ -5,9 +5,10 @@ carried to its end and logged even if its caller hangs up, because the arm works
 """
 
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from goldgate.contracts.prediction import ERROR_KINDS, QUESTION_REFUSED, PredictResponse
+from goldgate.domain.rate_limit import Rate
 from goldgate.ports.delivery import ArmClient, Clock
 from goldgate.ports.records import RequestLogWriter
 from goldgate.serving.chat import (
@@ -30,13 +32,19 @@ from goldgate.serving.chat import (
 )
 from goldgate.serving.dispatch import Answer, Dispatcher, UnavailableError
 from goldgate.serving.metrics import Labels, RouterMetrics
+from goldgate.serving.rate_limits import RateLimits, RouterRates, TooMany
 from goldgate.serving.status import gauges_of, status_of
+from goldgate.serving.traffic_table import Route
 from goldgate.serving.watch import TrafficSource
 
 _RETRY_AFTER: Final = timedelta(seconds=1)
 """An arm restarts within seconds, and a place among the requests in flight is free sooner."""
 
 _MAX_REASON_CHARS: Final = 200
+
+
+def _no_rate(_agent: str, _version: str) -> Rate | None:
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +69,10 @@ class RouterParts:
     new_trace_id: Callable[[], str]
     hash_caller: Callable[[str], str]
     limits: Limits = Limits()
+    rates: RouterRates = field(default_factory=RouterRates)
+    """The router's own limits on how often somebody may ask."""
+    rate_of: Callable[[str, str], Rate | None] = _no_rate
+    """What a version of an agent allows one caller."""
 
 
 def create_router(parts: RouterParts) -> FastAPI:
@@ -118,6 +130,7 @@ class _Desk:
     def __init__(self, parts: RouterParts, metrics: RouterMetrics) -> None:
         self._parts = parts
         self._metrics = metrics
+        self._rate_limits = RateLimits(parts.rates)
         self.in_flight = 0
         self._dispatcher = Dispatcher(
             client=parts.client,
@@ -161,8 +174,29 @@ class _Desk:
             )
         question = question_of(chat, trace_id=self._parts.new_trace_id())
         caller_hash = self._parts.hash_caller(_caller(request, chat))
+        if (too_many := self._too_many(route, caller_hash)) is not None:
+            self._dispatcher.refuse(question, route=route, table=table, caller_hash=caller_hash, scope=too_many.scope)
+            return self._told_to_wait(chat, too_many, trace_id=question.trace_id or "")
         answer = await self._dispatcher.answer(question, route=route, table=table, caller_hash=caller_hash)
         return self._written(chat, answer)
+
+    def _too_many(self, route: Route, caller_hash: str) -> TooMany | None:
+        own = self._parts.rate_of(route.agent, route.serving.version) if route.serving else None
+        return self._rate_limits.admit(agent=route.agent, caller=caller_hash, own=own, now_s=self._parts.monotonic_s())
+
+    def _told_to_wait(self, chat: ChatRequest, too_many: TooMany, *, trace_id: str) -> Response:
+        """Say when to try again, as OpenAI does; its clients then wait by themselves."""
+        wait_s = max(1, math.ceil(too_many.wait_s))
+        who = "you send" if too_many.scope == "caller" else "all callers together send"
+        refused = self._refused(
+            429,
+            f"Found more requests than the limit: {who} too many to `{chat.model}`. Try again in {wait_s} s.",
+            code="rate_limit_exceeded",
+            reason=f"rate_limit_{too_many.scope}",
+        )
+        refused.headers["retry-after"] = str(wait_s)
+        refused.headers["x-goldgate-trace-id"] = trace_id
+        return refused
 
     def _written(self, chat: ChatRequest, answer: Answer) -> Response:
         response, headers = answer.response, _headers(chat, answer)
@@ -174,9 +208,12 @@ class _Desk:
             return StreamingResponse(events, media_type="text/event-stream", headers=headers)
         return _json(completion(response, agent=chat.model, at_s=at_s), headers=headers)
 
-    def _refused(self, status: int, message: str, *, code: str, param: str | None = None) -> Response:
-        self._metrics.add("goldgate_refused_total", labels={"reason": code})
+    def _refused(
+        self, status: int, message: str, *, code: str, param: str | None = None, reason: str | None = None
+    ) -> Response:
+        self._metrics.add("goldgate_refused_total", labels={"reason": reason or code})
         kind = "server_error" if status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP
+        kind = "rate_limit_error" if status == 429 else kind  # noqa: PLR2004 - as above
         retry = {"retry-after": f"{_RETRY_AFTER.total_seconds():g}"} if status in (429, 503) else {}
         return JSONResponse(error_body(message, kind=kind, code=code, param=param), status_code=status, headers=retry)
 

@@ -187,6 +187,13 @@ class TestLook:
 
         assert stage.look() == Hold(reason="the canary has had 0 of 10 requests")
 
+    def test_counts_a_request_that_was_one_too_many_for_neither(self, stage):
+        """Or a caller in a hurry could end any canary."""
+        stage.start()
+        stage.serve(champion=50, canary=50, error="rate_limit: caller")
+
+        assert stage.look() == Hold(reason="the canary has had 0 of 10 requests")
+
     def test_counts_a_question_that_only_the_canary_refuses_as_its_error(self, stage):
         stage.start()
         stage.serve(champion=50, canary=50, error="question: found 9 characters; expected at most 8")
