@@ -2,8 +2,12 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import timedelta
+from typing import Literal
 
+import yaml
 from pydantic_core import to_jsonable_python
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
@@ -15,11 +19,15 @@ from goldgate.domain.verdict import Verdict
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNDECIDED: "yellow"}
 
 
+Form = Literal["table", "wide", "json", "yaml", "name"]
+"""How a result is written: the first two for people."""
+
+
 class Screen:
     """Where a command writes: results to standard output, progress to standard error."""
 
-    def __init__(self, *, as_json: bool, out: Console | None = None, err: Console | None = None) -> None:
-        self.as_json = as_json
+    def __init__(self, *, form: Form, out: Console | None = None, err: Console | None = None) -> None:
+        self.form = form
         self._out = out or Console(soft_wrap=True)
         self._err = err or Console(stderr=True, soft_wrap=True)
 
@@ -28,16 +36,53 @@ class Screen:
         self._err.print(text, markup=False, highlight=False)
 
     def result(self, value: object, *tables: Table | str) -> None:
-        """Print a result: as JSON with the names on the wire if that was asked for, else the tables for people."""
-        if self.as_json:
-            self._out.print(
-                json.dumps(to_jsonable_python(value, by_alias=True), indent=2, ensure_ascii=False),
-                markup=False,
-                highlight=False,
-            )
+        """Print a result: with the names on the wire where a program reads it, else the tables for people."""
+        if self.form in {"json", "yaml"}:
+            plain = to_jsonable_python(value, by_alias=True)
+            self._print(as_yaml(plain) if self.form == "yaml" else json.dumps(plain, indent=2, ensure_ascii=False))
             return
         for table in tables:
-            self._out.print(table, markup=not isinstance(table, str))
+            self._out.print(table, markup=not isinstance(table, str), highlight=not isinstance(table, str))
+
+    def _print(self, text: str) -> None:
+        self._out.print(text, markup=False, highlight=False)
+
+
+def as_yaml(plain: object) -> str:
+    """Write a value as YAML in the order it has; each value of a list of resources becomes a document of its own."""
+    items = plain["items"] if isinstance(plain, dict) and str(plain.get("kind")).endswith("List") else [plain]
+    return yaml.safe_dump_all(items, sort_keys=False, allow_unicode=True, width=120).rstrip("\n")
+
+
+def printable(text: str) -> str:
+    """Take from a text what would move the cursor of a terminal or colour it: others wrote it."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\ufffd" for char in text)
+
+
+def one_line(text: str, *, at_most: int) -> str:
+    """Show the beginning of a text on one line."""
+    flat = " ".join(printable(text).split())
+    return flat if len(flat) <= at_most else flat[: at_most - 1].rstrip() + "…"
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Align columns as `kubectl get` does: never broken, never cut to the width of a terminal, nothing but text."""
+    lines = [columns, *rows]
+    widths = [max(cell_len(line[at]) for line in lines) for at in range(len(columns))]
+    return "\n".join(
+        "   ".join(set_cell_size(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def age(span: timedelta) -> str:
+    """Say how long ago, in the two largest units, as kubectl does."""
+    seconds = max(int(span.total_seconds()), 0)
+    for name, size, lesser, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
+        if seconds >= 2 * size:
+            rest = seconds % size // part
+            return f"{seconds // size}{name}" + (f"{rest}{lesser}" if rest and seconds < 10 * size else "")
+    return f"{seconds}s"
 
 
 def progress_of_rows(screen: Screen) -> Callable[[int, int], None]:

@@ -4,7 +4,8 @@ import functools
 import os
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
@@ -14,7 +15,7 @@ import click
 from goldgate.contracts.release import ReleaseOrder
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.verdict import Verdict
-from goldgate.entrypoints.display import Screen
+from goldgate.entrypoints.display import Form, Screen
 from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.records import ReleaseStore
@@ -34,6 +35,8 @@ class ExitCode(IntEnum):
     """The canary broke a guardrail, or somebody else moved the alias."""
     IMPOSSIBLE = 5
     """The job could not be done: a person must change something."""
+    WAITING = 6
+    """A TaskRun waits for a person: `goldgate task describe` says what is asked."""
     DEFECT = 70
     """Goldgate itself is wrong: the traceback says where (EX_SOFTWARE of sysexits.h)."""
     TRY_AGAIN = 75
@@ -70,36 +73,53 @@ def exit_code_of(verdict: Verdict) -> ExitCode:
             return ExitCode.UNDECIDED
 
 
-def command(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
-    """Give a command `-o`, a Screen and Settings, and turn its errors and result into an exit code."""
+def command_with(*forms: Form) -> Callable[[Callable[..., ExitCode | None]], Callable[..., None]]:
+    """Give a command `-o`, a Screen and Settings, and turn its errors and result into an exit code.
 
-    @click.option(
-        "-o",
-        "--output",
-        type=click.Choice(["table", "json"]),
-        default="table",
-        show_default=True,
-        help="Form of output.",
-    )
-    @functools.wraps(function)
-    def wrapped(output: str, **arguments: Any) -> None:
-        screen = Screen(as_json=output == "json")
-        try:
-            code = function(screen=screen, settings=Settings.from_env(os.environ), **arguments)
-        except PermanentError as error:
-            screen.progress(f"error: {error}")
-            raise SystemExit(ExitCode.IMPOSSIBLE) from error
-        except TransientError as error:
-            screen.progress(f"error: {error}\nThe same command may succeed later.")
-            raise SystemExit(ExitCode.TRY_AGAIN) from error
-        except OSError as error:
-            screen.progress(f"error: {refused(error)}")
-            raise SystemExit(ExitCode.IMPOSSIBLE) from error
-        except KeyboardInterrupt as error:
-            raise SystemExit(ExitCode.INTERRUPTED) from error
-        except Exception as error:  # whatever it is, it must not look like a verdict
-            screen.progress("".join(traceback.format_exception(error)))
-            raise SystemExit(ExitCode.DEFECT) from error
-        raise SystemExit(ExitCode.DONE if code is None else code)
+    Args:
+        forms: The forms of output that it has; the first is the default.
+    """
 
-    return wrapped
+    def made(function: Callable[..., ExitCode | None]) -> Callable[..., None]:
+        @click.option(
+            "-o",
+            "--output",
+            type=click.Choice(forms),
+            default=forms[0],
+            show_default=True,
+            help="Form of output.",
+        )
+        @functools.wraps(function)
+        def wrapped(output: Form, **arguments: Any) -> None:
+            screen = Screen(form=output)
+            with _told_once(screen):
+                code = function(screen=screen, settings=Settings.from_env(os.environ), **arguments)
+            raise SystemExit(ExitCode.DONE if code is None else code)
+
+        return wrapped
+
+    return made
+
+
+command = command_with("table", "json")
+"""The same for a command with nothing but a table and JSON."""
+
+
+@contextmanager
+def _told_once(screen: Screen) -> Iterator[None]:
+    try:
+        yield
+    except PermanentError as error:
+        screen.progress(f"error: {error}")
+        raise SystemExit(ExitCode.IMPOSSIBLE) from error
+    except TransientError as error:
+        screen.progress(f"error: {error}\nThe same command may succeed later.")
+        raise SystemExit(ExitCode.TRY_AGAIN) from error
+    except OSError as error:
+        screen.progress(f"error: {refused(error)}")
+        raise SystemExit(ExitCode.IMPOSSIBLE) from error
+    except KeyboardInterrupt as error:
+        raise SystemExit(ExitCode.INTERRUPTED) from error
+    except Exception as error:  # whatever it is, it must not look like a verdict
+        screen.progress("".join(traceback.format_exception(error)))
+        raise SystemExit(ExitCode.DEFECT) from error

@@ -75,7 +75,7 @@ def ci(agent_name: str, source: str, *, screen: Screen, settings: Settings) -> E
         on_row=progress_of_rows(screen),
     )
     value = {"evaluation": done.evaluation, "build": done.build, "judgement": done.judgement}
-    if not screen.as_json:
+    if screen.form == "table":
         screen.result(None, _figures(done.evaluation))
     return _tell(done.judgement, screen, value)
 

@@ -1,0 +1,165 @@
+"""What people do with recorded TaskRuns: find them, answer what they ask, cancel them. Works on none itself."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from goldgate.contracts.run_mapping import state_of
+from goldgate.contracts.task_runs import CallStatus, TaskRun
+from goldgate.domain.errors import PermanentError
+from goldgate.domain.runs.events import Word
+from goldgate.domain.runs.state import Fate, Need, Phase
+from goldgate.ports.delivery import Clock
+from goldgate.ports.task_runs import RunWord, TaskRunStore
+
+FITTING: Final = {
+    Need.APPROVAL: frozenset({Word.APPROVE, Word.DENY}),
+    Need.ANSWER: frozenset({Word.ANSWER, Word.DENY}),
+    Need.FATE: frozenset(Word),
+}
+"""What may be said to each need. Whatever else is said is refused before it is recorded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The runs that could be read, and what was wrong with the others."""
+
+    runs: tuple[TaskRun, ...]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDesk:
+    """Reads runs and leaves words for them."""
+
+    store: TaskRunStore
+    clock: Clock
+
+    def find(self, name: str) -> TaskRun:
+        """Read one run.
+
+        Raises:
+            PermanentError: There is none of that name, or its record is damaged.
+        """
+        run = self.store.read(name)
+        if run is None:
+            raise PermanentError(f"Found no TaskRun `{name}`. `goldgate task get` shows those there are.")
+        return run
+
+    def find_all(self, *, phases: Sequence[Phase] = (), agent: str | None = None) -> Found:
+        """Read all runs, by name. One damaged record does not hide the others."""
+        runs: list[TaskRun] = []
+        problems: list[str] = []
+        for name in self.store.names():
+            try:
+                run = self.store.read(name)
+            except PermanentError as error:
+                problems.append(str(error))
+                continue
+            if run is None or (phases and run.status.phase not in phases):
+                continue
+            if agent is None or run.spec.agent_ref == agent:
+                runs.append(run)
+        return Found(runs=tuple(runs), problems=tuple(problems))
+
+    def answer(self, name: str, *, call: str | None, word: Word, text: str, by: str) -> RunWord:
+        """Leave a person's word for what a run asks now.
+
+        Args:
+            name: Name of the run.
+            call: Id or key of the call. None: the only one that waits.
+            word: What is said.
+            text: An answer, or the reason of a refusal.
+            by: Who says it.
+
+        Raises:
+            PermanentError: Nothing of the kind is asked, it is not clear what is meant, or somebody answered already.
+        """
+        run = self.find(name)
+        asked = self._asked(run, call)
+        if word not in FITTING[asked.need]:
+            fitting = ", ".join(sorted(each.value for each in FITTING[asked.need]))
+            raise PermanentError(
+                f"Found `{word.value}` for call `{asked.id}` of `{name}`, which asks for {_asks(asked)}; expected one "
+                f"of: {fitting}."
+            )
+        if word is Word.ANSWER and not text.strip():
+            raise PermanentError(f"Found an empty answer to call `{asked.id}` of `{name}`; expected a text.")
+        said = RunWord(
+            id=f"word-{secrets.token_hex(8)}", at=self.clock.now(), by=by, call_key=asked.key, word=word, text=text
+        )
+        self.store.post(name, said)
+        return said
+
+    def cancel(self, name: str, *, reason: str, by: str) -> RunWord:
+        """Leave the order to end a run.
+
+        Raises:
+            PermanentError: There is no such run, or it is over.
+        """
+        run = self.find(name)
+        refuse_if_over(run, wanted="cancelled")
+        order = RunWord(id=f"word-{secrets.token_hex(8)}", at=self.clock.now(), by=by, cancels=True, text=reason)
+        self.store.post(name, order)
+        return order
+
+    def unanswered(self, run: TaskRun) -> tuple[CallStatus, ...]:
+        """Give the calls that wait for a person to whom nobody has left a word yet."""
+        answered = {word.call_key for word in self.store.words(run.metadata.name)}
+        return tuple(call for call in run.status.calls if call.fate is Fate.AWAITED and call.key not in answered)
+
+    def _asked(self, run: TaskRun, wanted: str | None) -> CallStatus:
+        name = run.metadata.name
+        refuse_if_over(run, wanted="answered")
+        awaited = [call for call in run.status.calls if call.fate is Fate.AWAITED]
+        if not awaited:
+            raise PermanentError(
+                f"TaskRun `{name}` asks nothing of a person now: it is in phase {run.status.phase.value} "
+                f"({run.status.status_detail})."
+            )
+        listed = "; ".join(f"`{call.id}` asks for {_asks(call)}" for call in awaited)
+        if wanted is None:
+            left = list(self.unanswered(run))
+            if len(left) > 1:
+                raise PermanentError(f"TaskRun `{name}` asks several things; name the call. {listed}.")
+            # With none left the first says who answered it.
+            meant = left[0] if left else awaited[0]
+        else:
+            matching = [call for call in awaited if wanted in {call.id, call.key}]
+            if not matching:
+                raise PermanentError(f"Found no call `{wanted}` that waits in TaskRun `{name}`. {listed}.")
+            meant = matching[0]
+        self._refuse_second(run, meant)
+        return meant
+
+    def _refuse_second(self, run: TaskRun, call: CallStatus) -> None:
+        for word in self.store.words(run.metadata.name):
+            if word.call_key == call.key and not word.cancels:
+                raise PermanentError(
+                    f"Call `{call.id}` of `{run.metadata.name}` was answered already: {word.by} said "
+                    f"`{word.word.value}` at {word.at.isoformat(timespec='seconds')}. The first answer holds; "
+                    f"`goldgate task resume {run.metadata.name}` goes on with it if nobody has yet."
+                )
+
+
+def refuse_if_over(run: TaskRun, *, wanted: str) -> None:
+    """Refuse to do anything with a run that is over.
+
+    Raises:
+        PermanentError: It is.
+    """
+    if run.status.phase.is_terminal:
+        raise PermanentError(
+            f"TaskRun `{run.metadata.name}` is over ({run.status.phase.value}) and cannot be {wanted}. Start a new one."
+        )
+
+
+def waits_for_a_person(run: TaskRun) -> bool:
+    """Whether all that is left to do is somebody's to say."""
+    return state_of(run.status).is_waiting_for_a_person
+
+
+def _asks(call: CallStatus) -> str:
+    what = {Need.APPROVAL: "approval", Need.ANSWER: "an answer", Need.FATE: "what became of it"}[call.need]
+    return f"{what} of `{call.name}`"
