@@ -1,8 +1,10 @@
 """Ask other agents in this process, without records: what a served request does."""
 
+import time
 from collections.abc import Mapping
 
 from goldgate.agent.loop import drive
+from goldgate.agent.trace import Stopwatch
 from goldgate.contracts.prediction import PredictRequest
 from goldgate.contracts.task_runs import RunLimits
 from goldgate.domain.runs.state import Limits, Phase, RunState
@@ -36,9 +38,9 @@ def opening(run_id: str) -> Step:
     return Step(state=RunState(run_id=run_id, phase=Phase.PENDING), history=(), effect=Effect.OPEN_AGENT)
 
 
-def finish(work: Work, *, run_id: str) -> RunState:
+def finish(work: Work, *, run_id: str, stopwatch: Stopwatch = time.perf_counter) -> RunState:
     """Drive a work to its end, in memory."""
-    return drive(opening(run_id), work).state
+    return drive(opening(run_id), work, stopwatch=stopwatch).state
 
 
 def reply_of(agent: str, state: RunState) -> DelegateReply:

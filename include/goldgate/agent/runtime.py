@@ -96,7 +96,7 @@ class AgentRuntime:
     def predict(self, request: PredictRequest) -> PredictResponse:
         """Answer one question. What went wrong on the way is told in `error`, never raised."""
         work = self.work(request)
-        return work.respond(finish(work, run_id=work.trace_id))
+        return work.respond(finish(work, run_id=work.trace_id, stopwatch=self._equipment.stopwatch))
 
     def close(self) -> None:
         """End tool servers and give back temporary files. Closing twice does nothing."""

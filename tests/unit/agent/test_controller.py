@@ -98,7 +98,10 @@ class TestTools:
             ("add", {"a": 1}, False)
         ]
         assert [message.role for message in model.conversations[1]] == ["system", "user", "assistant", "tool"]
-        assert (model.conversations[1][3].content, model.conversations[1][3].tool_call_id) == ("2", "call-1")
+        assert (model.conversations[1][3].content, model.conversations[1][3].tool_call_id) == (
+            '<tool_result tool="add">2</tool_result>',
+            "call-1",
+        )
         assert response.usage.llm_calls == 2
         assert model.tools[0] == (ADD,)
 
@@ -127,7 +130,7 @@ class TestTools:
         response = predict(equipment(tmp_path, model, self.spec, session=hostile))
 
         assert response.safety_flags == ["injection_in_context"]
-        assert model.conversations[1][3].content == "Sum is 2."
+        assert model.conversations[1][3].content == '<tool_result tool="add">Sum is 2.</tool_result>'
 
     def test_end_with_a_reason_at_the_step_limit(self, tmp_path: Path):
         session = calculator()
@@ -135,9 +138,65 @@ class TestTools:
 
         response = predict(equipment(tmp_path, ScriptedChatModel(asks(CALL)), spec, session=session))
 
-        assert (response.error, response.answer, response.refused) == ("max_steps", "", False)
+        assert (response.error, response.answer, response.refused) == (
+            "max_steps: all 2 model calls are used up",
+            "",
+            False,
+        )
         assert response.usage.llm_calls == 2
+        assert len(session.calls) == 1
+
+    def test_are_withdrawn_for_the_last_turn_and_the_model_is_told(self, tmp_path: Path):
+        model = ScriptedChatModel(asks(CALL), says("2"))
+
+        response = predict(equipment(tmp_path, model, self.spec + "limits: {maxSteps: 2}\n", session=calculator()))
+
+        assert response.answer == "2"
+        assert model.may_call == [True, False]
+        assert model.conversations[1][-1].content.startswith("[note] This is your last turn")
+
+    def test_carry_a_key_that_names_the_call_for_ever(self, tmp_path: Path):
+        session = calculator()
+
+        predict(equipment(tmp_path, ScriptedChatModel(asks(CALL), says("2")), self.spec, session=session))
+
+        assert session.keys == [f"{'ab' * 16}-0"]
+
+    def test_beyond_those_that_run_side_by_side_are_put_off(self, tmp_path: Path):
+        session = calculator()
+        calls = [ToolRequest(id=f"c{n}", name="add", arguments=f'{{"a": {n}}}') for n in range(3)]
+        model = ScriptedChatModel(asks(*calls), says("ok"))
+
+        predict(equipment(tmp_path, model, self.spec + "limits: {maxParallelCalls: 2}\n", session=session))
+
         assert len(session.calls) == 2
+        assert model.conversations[1][-1].content.startswith("Not called: at most 2 calls in one turn")
+
+    def test_that_repeat_themselves_are_told_and_then_stopped(self, tmp_path: Path):
+        session, model = calculator(), ScriptedChatModel(asks(CALL))
+
+        response = predict(equipment(tmp_path, model, self.spec + "limits: {maxSteps: 20}\n", session=session))
+
+        assert (response.error or "").startswith("loop: the same call with the same arguments")
+        assert len(session.calls) == 2
+        assert "the same result each time" in model.conversations[3][-1].content
+
+    def test_with_words_beside_them_keep_the_words(self, tmp_path: Path):
+        both = replace(asks(CALL), content="Let me add, jane@firm.de.")
+        model = ScriptedChatModel(both, says("2"))
+
+        predict(equipment(tmp_path, model, self.spec, session=calculator()))
+
+        assert model.conversations[1][2].content == "Let me add, [redacted: e-mail]."
+
+    def test_cut_at_the_longest_output_are_not_made(self, tmp_path: Path):
+        session = calculator()
+        model = ScriptedChatModel(replace(asks(CALL), finish_reason="length"), says("2"))
+
+        response = predict(equipment(tmp_path, model, self.spec, session=session))
+
+        assert (session.calls, response.answer) == ([], "2")
+        assert response.tool_calls[0].is_error
 
 
 class TestATimeLimit:
@@ -146,7 +205,7 @@ class TestATimeLimit:
 
         response = predict(equipment(tmp_path, model, WITH_CORPUS + "limits: {timeoutSeconds: 2}\n", tick_s=1.0))
 
-        assert (response.error, response.answer, model.conversations) == ("timeout", "", [])
+        assert (response.error, response.answer, model.conversations) == ("timeout: all 2 s are used up", "", [])
 
     def test_is_told_to_the_model(self, tmp_path: Path):
         model = ScriptedChatModel(says("Yes."))
@@ -177,11 +236,29 @@ class TestAFailure:
 
         assert response.error == "retrieval: unavailable"
 
-    @pytest.mark.parametrize(("said", "told"), [("length", "length"), ("your key is k-1", "unknown")])
-    def test_to_say_anything_is_an_error(self, tmp_path: Path, said, told):
-        response = predict(equipment(tmp_path, ScriptedChatModel(says(" ", finish_reason=said))))
+    @pytest.mark.parametrize(("said", "told"), [("stop", "stop"), ("your key is k-1", "unknown")])
+    def test_to_say_anything_is_told_once_and_is_then_an_error(self, tmp_path: Path, said, told):
+        model = ScriptedChatModel(says(" ", finish_reason=said))
 
-        assert response.error == f"model: found an empty answer (finish reason `{told}`); expected text"
+        response = predict(equipment(tmp_path, model))
+
+        assert response.error == f"model: found an empty answer twice (finish reason `{told}`); expected text"
+        assert model.conversations[1][-1].content.startswith("[note] Your reply was empty.")
+        assert len(model.conversations) == 2
+
+    def test_to_answer_in_one_piece_keeps_what_there_is(self, tmp_path: Path):
+        cut = says("The first half of", finish_reason="length")
+
+        response = predict(equipment(tmp_path, ScriptedChatModel(cut)))
+
+        assert (response.error, response.answer) == ("model: cut twice at its longest answer", "The first half of")
+
+    def test_to_answer_in_one_piece_can_be_mended_by_a_shorter_one(self, tmp_path: Path):
+        model = ScriptedChatModel(says("The first half of", finish_reason="length"), says("All of it."))
+
+        response = predict(equipment(tmp_path, model))
+
+        assert (response.error, response.answer) == (None, "All of it.")
 
     @pytest.mark.parametrize(
         ("question", "error"),
