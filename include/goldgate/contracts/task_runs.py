@@ -125,6 +125,8 @@ class RunProgress(ResourceContract):
 
     run_id: str = ""
     bundle: str = ""
+    task: TaskSpec | None = None
+    """What the referenced Task said when the run began. None: the run's own `spec` says it."""
     limits: RunLimits = RunLimits()
     trail: list[MadeCall] = Field(default_factory=list)
     told: list[str] = Field(default_factory=list)
@@ -154,6 +156,9 @@ class TaskRunStatus(ResourceContract):
     update_time: datetime | None = None
     completion_time: datetime | None = None
     events: list[RunEvent] = Field(default_factory=list)
+    """The latest, oldest first."""
+    events_dropped: int = Field(default=0, ge=0)
+    """How many older ones are no longer kept."""
     progress: RunProgress = RunProgress()
 
 

@@ -12,6 +12,20 @@ from goldgate.domain.runs.state import Call, Fate, Made, Nature, Need, Phase, Ru
 from goldgate.domain.runs.steps import Effect, Happening, IllegalTransitionError, Step, ask, fail, united
 
 
+def told_apart(calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """Give every call of a reply an id of its own: some endpoints give none, or the same to all."""
+    taken: set[str] = set()
+    apart: list[Call] = []
+    for position, call in enumerate(calls):
+        found = call.id or "call"
+        own = found if call.id and found not in taken else f"{found}-{position}"
+        while own in taken:
+            own += "x"
+        taken.add(own)
+        apart.append(replace(call, id=own))
+    return tuple(apart)
+
+
 def take_calls(state: RunState, asked: tuple[Call, ...], *, is_cut: bool) -> Step:
     """Take the calls of a reply: those that may be made are started, those in a loop are not."""
     if (past := past_limit(state.limits, state.spent)) is not None:
@@ -45,7 +59,7 @@ def take_calls(state: RunState, asked: tuple[Call, ...], *, is_cut: bool) -> Ste
     )
     created = [Happening(reason="ToolCallCreated", message=f"`{call.name}` ({call.id})") for call in taken]
     history = (Happening(reason="ToolCallsPending", message=f"Calls to make: {len(taken)}"), *created)
-    return _go_on_with_calls(calling, history)
+    return go_on_with_calls(calling, history)
 
 
 def tool_returned(state: RunState, event: ToolReturned) -> Step:
@@ -58,7 +72,7 @@ def tool_returned(state: RunState, event: ToolReturned) -> Step:
     if event.is_fate_unknown and state.can_wait and call.nature in {Nature.ASK, Nature.FAIL}:
         lost = Happening(reason="ToolCallLost", message=f"`{call.name}`: nobody knows whether it acted")
         return _resolve(replace(returned, calls=state.calls), (call,), (lost,))
-    return _go_on_with_calls(returned, history)
+    return go_on_with_calls(returned, history)
 
 
 def tool_waits(state: RunState, event: ToolWaits) -> Step:
@@ -66,7 +80,7 @@ def tool_waits(state: RunState, event: ToolWaits) -> Step:
     call = _known(state, event.call_id, fate=Fate.STARTED)
     parked = replace(call, fate=Fate.PARKED, question=event.reason)
     waiting = replace(state.with_call(parked), spent=state.spent + Spent(active_s=event.active_s))
-    return _go_on_with_calls(waiting, (Happening(reason="Waiting", message=f"`{call.name}`: {event.reason}"),))
+    return go_on_with_calls(waiting, (Happening(reason="Waiting", message=f"`{call.name}`: {event.reason}"),))
 
 
 def person_spoke(state: RunState, event: PersonSpoke) -> Step:
@@ -89,7 +103,7 @@ def person_spoke(state: RunState, event: PersonSpoke) -> Step:
             after = _done(call, f"Not called: a person refused it{why}")
     spoken = replace(state.with_call(after), status=Status.READY, error=None)
     said = Happening(reason="PersonSpoke", message=f"{who}: {event.word.value} `{call.name}` ({call.id})")
-    return _go_on_with_calls(spoken, (said,))
+    return go_on_with_calls(spoken, (said,))
 
 
 def take_up_calls(state: RunState, happening: Happening) -> Step:
@@ -111,10 +125,11 @@ def _resolve(state: RunState, unknown: tuple[Call, ...], history: tuple[Happenin
                 "again, deny to leave it, or answer with what it returned."
             )
             state = state.with_call(replace(call, fate=Fate.AWAITED, need=Need.FATE, question=question))
-    return _go_on_with_calls(state, history)
+    return go_on_with_calls(state, history)
 
 
-def _go_on_with_calls(state: RunState, history: tuple[Happening, ...]) -> Step:
+def go_on_with_calls(state: RunState, history: tuple[Happening, ...]) -> Step:
+    """Make the calls that are started; without any, wait for those that somebody has to speak about, else ask on."""
     fates = {call.fate for call in state.calls}
     if Fate.STARTED in fates:
         open_calls = sum(call.fate is not Fate.DONE for call in state.calls)
@@ -132,7 +147,7 @@ def _wait(state: RunState, history: tuple[Happening, ...]) -> Step:
         text = "Not called: it waits for a person, and nobody can be asked here. Answer without it."
         for call in waits:
             state = state.with_call(_done(call, text))
-        return _go_on_with_calls(state, history)
+        return go_on_with_calls(state, history)
     needs = (
         f"{call.need.value} of `{call.name}`" if call.need is not Need.NOTHING else call.question for call in waits
     )

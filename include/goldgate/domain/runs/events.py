@@ -20,6 +20,11 @@ class AgentUnavailable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentFound:
+    """The agent that was missing is there: the run goes on where it stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentReady:
     """The agent is there and the conversation stands."""
 
@@ -142,6 +147,7 @@ class Broke:
 Event = (
     Validated
     | AgentUnavailable
+    | AgentFound
     | AgentReady
     | Answered
     | ModelReplied

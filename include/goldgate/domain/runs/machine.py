@@ -9,8 +9,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from goldgate.domain.conversation import ChatMessage, ToolRequest
-from goldgate.domain.runs.calls import person_spoke, take_calls, take_up_calls, tool_returned, tool_waits
+from goldgate.domain.runs.calls import (
+    go_on_with_calls,
+    person_spoke,
+    take_calls,
+    take_up_calls,
+    told_apart,
+    tool_returned,
+    tool_waits,
+)
 from goldgate.domain.runs.events import (
+    AgentFound,
     AgentReady,
     AgentUnavailable,
     Answered,
@@ -52,6 +61,7 @@ _WORKING: Final = frozenset({Phase.PENDING, Phase.READY_FOR_LLM, Phase.TOOL_CALL
 _ALLOWED: Final[Mapping[type[Event], frozenset[Phase]]] = {
     Validated: frozenset({Phase.INITIALIZING}),
     AgentUnavailable: _WORKING,
+    AgentFound: _WORKING,
     AgentReady: frozenset({Phase.PENDING}),
     Answered: frozenset({Phase.PENDING, Phase.READY_FOR_LLM}),
     ModelReplied: frozenset({Phase.READY_FOR_LLM}),
@@ -90,6 +100,19 @@ def _agent_unavailable(state: RunState, event: AgentUnavailable) -> Step:
     return step(waiting, Effect.STOP, "Waiting", event.reason)
 
 
+def _agent_found(state: RunState, _: AgentFound) -> Step:
+    there = replace(state, status=Status.READY, error=None)
+    found = Happening(reason="AgentFound", message="The agent is there")
+    match state.phase:
+        case Phase.PENDING:
+            opening = replace(there, status=Status.PENDING, detail="Opening the agent")
+            return Step(state=opening, history=(found,), effect=Effect.OPEN_AGENT)
+        case Phase.READY_FOR_LLM:
+            return ask(there, history=(found,))
+        case _:
+            return go_on_with_calls(there, (found,))
+
+
 def _agent_ready(state: RunState, event: AgentReady) -> Step:
     ready = replace(
         state,
@@ -118,6 +141,7 @@ def _answered(state: RunState, event: Answered) -> Step:
 
 def _model_replied(state: RunState, event: ModelReplied) -> Step:
     is_cut = event.finish_reason == "length"
+    event = replace(event, calls=told_apart(event.calls))
     requests = tuple(ToolRequest(id=call.id, name=call.name, arguments=call.arguments) for call in event.calls)
     said = ChatMessage(role="assistant", content=event.content, tool_requests=requests)
     heard = replace(
@@ -140,7 +164,11 @@ def _model_replied(state: RunState, event: ModelReplied) -> Step:
 
 
 def _taken_up(state: RunState, event: TakenUp) -> Step:
-    taken = replace(state, error=None, spent=state.spent + Spent(take_ups=1, active_s=event.lost_s))
+    # A run that waits may be looked at as often as anybody likes: only work that was cut off counts.
+    take_ups = 0 if state.has_paused else 1
+    status = Status.READY if state.phase in {Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING} else Status.PENDING
+    spent = state.spent + Spent(take_ups=take_ups, active_s=event.lost_s)
+    taken = replace(state, status=status, error=None, spent=spent)
     if taken.spent.take_ups > MOST_TAKE_UPS:
         return fail(taken, f"crashes: taken up {MOST_TAKE_UPS} times and never ended")
     happening = Happening(reason="TakenUp", message=f"In phase {state.phase.value}")
@@ -148,7 +176,8 @@ def _taken_up(state: RunState, event: TakenUp) -> Step:
         case Phase.INITIALIZING:
             return Step(state=taken, history=(happening,), effect=Effect.VALIDATE)
         case Phase.PENDING:
-            return Step(state=taken, history=(happening,), effect=Effect.OPEN_AGENT)
+            opening = replace(taken, detail="Opening the agent")
+            return Step(state=opening, history=(happening,), effect=Effect.OPEN_AGENT)
         case Phase.READY_FOR_LLM:
             return ask(taken, history=(happening,))
         case _:
@@ -173,6 +202,7 @@ def _broke(state: RunState, event: Broke) -> Step:
 _FOLLOW: Final[Mapping[type[Event], Callable[[RunState, Any], Step]]] = {
     Validated: _validated,
     AgentUnavailable: _agent_unavailable,
+    AgentFound: _agent_found,
     AgentReady: _agent_ready,
     Answered: _answered,
     ModelReplied: _model_replied,

@@ -118,7 +118,7 @@ class Spent:
     active_s: float = 0.0
     """Time worked. Waiting for a person, or for a process to take the run up, is no work."""
     take_ups: int = 0
-    """How often a process took the run up after another had begun it."""
+    """How often a process took the run up after another had left it in the middle of its work."""
 
     def __add__(self, other: "Spent") -> "Spent":
         """Add up two accounts."""
@@ -185,6 +185,11 @@ class RunState:
         fates = {call.fate for call in self.calls}
         waits = bool(fates & {Fate.AWAITED, Fate.PARKED})
         return self.phase is Phase.TOOL_CALLS_PENDING and waits and Fate.STARTED not in fates
+
+    @property
+    def has_paused(self) -> bool:
+        """Whether its last owner left it in good order, with nothing under way: it waits for a person or an agent."""
+        return self.is_waiting_for_a_person or (not self.phase.is_terminal and self.status is Status.ERROR)
 
     def with_call(self, done: Call) -> "RunState":
         """Replace the call of that id."""
