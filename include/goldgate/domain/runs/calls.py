@@ -36,16 +36,17 @@ def take_calls(state: RunState, asked: tuple[Call, ...], *, is_cut: bool) -> Ste
     for position, call in enumerate(asked):
         digest = _digest(call)
         numbered = replace(call, key=f"{state.run_id}-{state.spent.tool_calls + position}")
+        repeats = ""
         if is_cut:
             text = "Not called: your output was cut at its longest, so its arguments may be too. Ask again, shorter."
             numbered = _done(numbered, text)
         elif call.fate is not Fate.DONE and (loop := loops.find_loop(trail, digest)) is not None:
             if loop.signature in told:
                 return fail(state, f"loop: {loop.description}, and goes on after it was told")
-            told = (*told, loop.signature)
+            told, repeats = (*told, loop.signature), loops.NOT_MADE
             text = f"Not called: {loop.description}. Do something else, or answer with what you have."
             numbered = _done(numbered, text)
-        trail = (*trail, Made(call=digest))[-loops.TRAIL :]
+        trail = (*trail, Made(call=digest, result=repeats))[-loops.TRAIL :]
         taken.append(numbered)
     calling = replace(
         state,
@@ -163,7 +164,7 @@ def _collected(state: RunState) -> RunState:
     )
     before, last = state.trail[: -len(state.calls)], state.trail[-len(state.calls) :]
     trail = tuple(
-        replace(made, result=short(digest_bytes(call.content.encode())) if call.need is Need.NOTHING else "")
+        made if made.result else replace(made, result=short(digest_bytes(call.content.encode())))
         for made, call in zip(last, state.calls[-len(last) :], strict=True)
     )
     return replace(state, messages=(*state.messages, *results), calls=(), trail=(*before, *trail))

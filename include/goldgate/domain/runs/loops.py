@@ -23,6 +23,9 @@ CYCLES = 3
 STALE = 6
 """So many results in a row that all were seen before, whatever was called: nothing new comes."""
 
+NOT_MADE = "-"
+"""In place of the result of a call that was not made because it repeats."""
+
 TRAIL = 64
 """How many calls are remembered. More than the longest pattern needs."""
 
@@ -50,7 +53,7 @@ def find_loop(trail: Sequence[Made], asked: str) -> Loop | None:
 
 def find_staleness(trail: Sequence[Made]) -> Loop | None:
     """Look whether the last results told nothing new."""
-    results = [made.result for made in trail if made.result]
+    results = [made.result for made in trail if made.result not in {"", NOT_MADE}]
     if len(results) <= STALE:
         return None
     if any(results[at] not in results[:at] for at in range(len(results) - STALE, len(results))):
@@ -60,8 +63,8 @@ def find_staleness(trail: Sequence[Made]) -> Loop | None:
 
 def _repetition(trail: Sequence[Made], asked: str) -> Loop | None:
     before = [made.result for made in trail if made.call == asked]
-    last = next((result for result in reversed(before) if result), "")
-    alike = len(list(itertools.takewhile(lambda result: result in {"", last}, reversed(before))))
+    last = next((result for result in reversed(before) if result != NOT_MADE), "")
+    alike = len(list(itertools.takewhile(lambda result: result in {NOT_MADE, last}, reversed(before))))
     if alike < SAME_RESULTS and len(before) < SAME_CALLS:
         return None
     results = "the same result each time" if alike >= SAME_RESULTS else "no end in sight"

@@ -98,7 +98,7 @@ class Made:
     call: str
     """Digest of name and arguments."""
     result: str = ""
-    """Digest of what came back. Empty: it was not made."""
+    """Digest of what came back; empty as long as nothing did. `loops.NOT_MADE` for a call that was not made."""
 
 
 @dataclass(frozen=True, kw_only=True)
