@@ -7,7 +7,8 @@ from goldgate.adapters.json_schema import compile_schema
 from goldgate.agent.equipment import Equipment
 from goldgate.agent.folder import read_agent
 from goldgate.agent.memory.knowledge import Knowledge
-from goldgate.agent.tools.toolbox import Toolbox, pin
+from goldgate.agent.tools.pins import pin
+from goldgate.agent.tools.toolbox import Toolbox
 from goldgate.domain.conversation import ToolRequest
 from goldgate.ports.knowledge import Chunk, ChunkIndex
 from goldgate.ports.model import ToolDefinition
@@ -61,7 +62,12 @@ def equipment(
             reranker=None,
         ),
         model=model,
-        toolbox=Toolbox([pin("calc", ADD)] if session else [], sessions=sessions, compile_schema=compile_schema),
+        toolbox=Toolbox(
+            [pin("calc", ADD)] if session else [],
+            spec=read.agent.spec,
+            sessions=sessions,
+            compile_schema=compile_schema,
+        ),
         stopwatch=TickingStopwatch(tick_s=tick_s),
         new_id=lambda size: "ab" * size,
     )

@@ -11,9 +11,9 @@ from goldgate.agent.equipment import Equipment
 from goldgate.agent.folder import read_agent
 from goldgate.agent.memory.corpus import CORPUS_FILE, read_chunks
 from goldgate.agent.runtime import AgentRuntime
-from goldgate.agent.tools.toolbox import TOOLS_FILE, PinnedTools, Toolbox
+from goldgate.agent.tools.pins import read_pins
+from goldgate.agent.tools.toolbox import Toolbox
 from goldgate.agent.trace import NoSink
-from goldgate.contracts.documents import read_json
 from goldgate.entrypoints.knowledge_parts import open_knowledge
 from goldgate.entrypoints.model_parts import open_model
 from goldgate.entrypoints.tool_parts import LateToolSession
@@ -37,8 +37,8 @@ def load_agent(bundle: Path, *, env: Mapping[str, str], sink: SpanSink | None = 
     agent = read_agent(bundle)
     knowledge = open_knowledge(agent.agent.spec.retrieval, chunks=read_chunks(bundle / CORPUS_FILE), env=env)
     model = open_model(agent, env=env)
-    tools = read_json(bundle / TOOLS_FILE, PinnedTools).tools
     sessions = {server.metadata.name: LateToolSession(server, folder=bundle, env=env) for server in agent.servers}
+    toolbox = Toolbox(read_pins(bundle), spec=agent.agent.spec, sessions=sessions, compile_schema=compile_schema)
     agents = {
         grant.agent: load_agent(bundle / "agents" / grant.agent, env=env, sink=sink)
         for grant in agent.agent.spec.agents
@@ -47,7 +47,7 @@ def load_agent(bundle: Path, *, env: Mapping[str, str], sink: SpanSink | None = 
         folder=agent,
         knowledge=knowledge,
         model=model,
-        toolbox=Toolbox(tools, sessions=sessions, compile_schema=compile_schema),
+        toolbox=toolbox,
         stopwatch=time.perf_counter,
         new_id=secrets.token_hex,
         sink=sink or NoSink(),
