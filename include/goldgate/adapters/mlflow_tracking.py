@@ -198,6 +198,7 @@ def predict_signature() -> ModelSignature:
             Property("is_metered", flag),
         ]
     )
+    block = Object([Property(name, text) for name in ("flag", "reason", "span_id")])
     span = Object([Property("name", text), Property("span_id", text), *_numbers("start_ms", "duration_ms")])
     return ModelSignature(
         inputs=Schema(
@@ -219,9 +220,11 @@ def predict_signature() -> ModelSignature:
                 ColSpec(number, "latency_ms_total"),
                 ColSpec(number, "latency_ms_llm"),
                 ColSpec(Array(text), "safety_flags"),
+                ColSpec(Array(block), "safety_blocks"),
                 ColSpec(text, "error", required=False),
                 *(ColSpec(text, name) for name in ("trace_id", "model", "prompt")),
                 ColSpec(Array(span), "spans"),
+                ColSpec(Array(text), "unmeasured"),
             ]
         ),
     )

@@ -10,14 +10,17 @@ from pydantic import AfterValidator, Field, model_validator
 
 from goldgate.contracts.base import Contract, ResourceContract
 from goldgate.contracts.llm import Price
+from goldgate.contracts.prediction import Reported, ToolCall
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, RelativePath, Resource
 from goldgate.contracts.resources import RateLimit, SafetySpec
 
 AgentKind = Literal["declared", "python", "endpoint"]
 """Which of the three contracts an Agent document keeps."""
 
-Reported = Literal["usage", "citations", "retrieved", "tool_calls"]
-"""What an agent can tell beside its answer. What it does not tell is unmeasured, never 0."""
+CallNature = Literal["pure", "idempotent", "acts"]
+"""What it means to ask an agent a question twice: nothing changes; nothing more changes, by the trace id that is the
+same; something may be done twice. After a crash nobody knows whether it was asked, and one that acts is not asked again.
+"""
 
 ENVIRONMENT_FILE: Final = "environment.json"
 """In the bundle of a Python callable: the environment that it was frozen with."""
@@ -51,6 +54,7 @@ class PythonSpec(ResourceContract):
     env: dict[EnvName, str] = Field(default_factory=dict)
     env_from: dict[EnvName, FromEnv] = Field(default_factory=dict)
     """Secrets and addresses, read when the process starts: never stored, cut out of what it prints."""
+    nature: CallNature = "acts"
     max_concurrency: int = Field(default=8, ge=1, le=256)
     """Requests that one process answers side by side: threads for a function, tasks for an `async` one."""
     start_seconds: float = Field(default=60, gt=0, le=600)
@@ -77,6 +81,8 @@ class EndpointSpec(ResourceContract):
     system_prompt: RelativePath | None = None
     """Sent first, as it is. Left out: the endpoint has its own."""
     mode: Literal["chat"] = "chat"
+    nature: CallNature = "pure"
+    """Of one that acts the LLM's `maxRetries` should be 0 as well."""
 
 
 class ForeignModel(ResourceContract):
@@ -172,6 +178,33 @@ class EndpointAgent(Resource):
 
 
 ForeignAgent = PythonAgent | EndpointAgent
+
+
+class ForeignUsage(Contract):
+    """What a callable used for one answer."""
+
+    tokens_in: int = Field(default=0, ge=0)
+    tokens_out: int = Field(default=0, ge=0)
+    tokens_cached: int = Field(default=0, ge=0)
+    cost_usd: float | None = Field(default=None, ge=0)
+    """Left out: by the price in `agent.yaml`."""
+    llm_calls: int | None = Field(default=None, ge=0)
+    """0 says that no model was asked: then no tokens are a fact, and not a hole."""
+
+
+class ForeignResponse(Contract):
+    """What a callable returns; a plain string is its `answer` alone. A field that is left out is unmeasured."""
+
+    answer: str
+    refused: bool | None = None
+    """Left out: whether the answer holds the refusal of `agent.yaml`."""
+    citations: list[str] | None = None
+    retrieved: list[str] | None = None
+    tool_calls: list[ToolCall] | None = None
+    usage: ForeignUsage | None = None
+    latency_ms_llm: float | None = Field(default=None, ge=0)
+    error: str | None = None
+    """Why there is no proper answer. It is logged; callers read that there was one."""
 
 
 class AgentEnvironment(Contract):

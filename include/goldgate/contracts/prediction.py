@@ -47,7 +47,11 @@ SafetyFlag = Literal[
     "refused_by_model",
 ]
 
-SpanName = Literal["preproc", "retrieval", "rerank", "llm", "tool", "postproc", "safety"]
+SpanName = Literal["preproc", "retrieval", "rerank", "llm", "tool", "postproc", "safety", "agent"]
+"""`agent`: a callable that was written elsewhere, as a whole."""
+
+Reported = Literal["usage", "citations", "retrieved", "tool_calls"]
+"""What an agent can tell beside its answer. What it does not tell is unmeasured, never 0."""
 
 
 class Turn(Contract):
@@ -135,3 +139,5 @@ class PredictResponse(Contract):
     prompt: str
     """`<agent>@<first 12 digits of the digest of both prompts>`."""
     spans: list[Span] = Field(default_factory=list)
+    unmeasured: list[Reported] = Field(default_factory=list)
+    """What the agent does not tell: its field above is empty, and says nothing."""
