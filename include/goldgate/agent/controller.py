@@ -90,6 +90,7 @@ class AgentWork:
             sent = compact(state.messages, budget=spec.limits.context_window_tokens)
         except PermanentError as error:
             return Broke(reason=f"context: {first_line(error)}", flags=self._safety.flags)
+        began_s = self._equipment.stopwatch()
         try:
             with self._waterfall.span("llm", attributes=chat_attributes(self._equipment.folder.llm.spec)) as span:
                 reply = self._equipment.model.complete(
@@ -101,8 +102,9 @@ class AgentWork:
                 span.set_all(reply_attributes(reply))
         except (PermanentError, TransientError) as error:
             reason = self._safety.outside("model", error)
-            is_late = self._waterfall.total_ms("llm") / 1000 >= left.timeout_s
-            return Broke(reason=f"timeout: {reason}" if is_late else reason)
+            if self._equipment.stopwatch() - began_s >= left.timeout_s:
+                reason = f"timeout: all {state.limits.timeout_s:g} s are used up waiting for the model ({reason})"
+            return Broke(reason=reason)
         return self._heard(reply, state)
 
     def _heard(self, reply: ChatReply, state: RunState) -> ModelReplied:

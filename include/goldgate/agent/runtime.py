@@ -59,6 +59,7 @@ class AgentRuntime:
         *,
         span_id: str | None = None,
         parent_span_id: str | None = None,
+        started_ns: int | None = None,
         depth: int = 0,
         limits: RunLimits = RunLimits(),  # noqa: B008 - frozen
         delegate: Delegate | None = None,
@@ -73,6 +74,7 @@ class AgentRuntime:
             trace_id=request.trace_id or self._equipment.new_id(16),
             span_id=span_id,
             parent_span_id=parent_span_id,
+            started_ns=started_ns,
         )
         agents = self._equipment.agents
         return AgentWork(

@@ -65,6 +65,7 @@ class Agent(Protocol):
         *,
         span_id: str | None = None,
         parent_span_id: str | None = None,
+        started_ns: int | None = None,
         depth: int = 0,
         limits: RunLimits = RunLimits(),  # noqa: B008 - frozen
         delegate: "Delegate | None" = None,
@@ -75,6 +76,7 @@ class Agent(Protocol):
             request: The question.
             span_id: Of the root span, if the run has one already.
             parent_span_id: Of the span under which the root span stands, if another agent or a router asks.
+            started_ns: When the run began, since the epoch, if another process began it.
             depth: How many agents stand above this one.
             limits: What is left to it, beside its own limits.
             delegate: Asks other agents. None: they are asked in this process, without records.
