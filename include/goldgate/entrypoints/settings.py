@@ -18,6 +18,10 @@ _DEFAULTS = {
 }
 
 
+TRACES_OFF = "off"
+"""Value of `GOLDGATE_OTLP_URL` for who wants no traces."""
+
+
 class SettingsError(PermanentError):
     """The environment is not as it must be."""
 
@@ -35,6 +39,8 @@ class Settings:
     model_url: str
     """The OpenAI-compatible endpoint of the stand-in model, with `/v1`."""
     router_url: str
+    otlp_url: str = ""
+    """An OpenTelemetry collector for traces. `GOLDGATE_OTLP_URL`; empty: MLflow takes them; `off`: nobody does."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -45,6 +51,13 @@ class Settings:
         """
         urls = {name: env.get(name, default).rstrip("/") for name, default in _DEFAULTS.items()}
         wrong = [f"{name}=`{url}`" for name, url in urls.items() if not _is_url(url)]
+        otlp_url = env.get("GOLDGATE_OTLP_URL", "")
+        if not _is_collector(otlp_url):
+            # The address may hold a key.
+            raise SettingsError(
+                "Found GOLDGATE_OTLP_URL, which is no address; expected one such as `http://127.0.0.1:4318/v1/traces`, "
+                "or `off`. Correct it, or unset it: traces then go to MLflow."
+            )
         if wrong:
             raise SettingsError(
                 f"Found {', '.join(wrong)}; expected addresses such as `{_DEFAULTS['GOLDGATE_ROUTER_URL']}`. "
@@ -57,6 +70,7 @@ class Settings:
             mlflow_url=urls["GOLDGATE_MLFLOW_URL"],
             model_url=urls["GOLDGATE_MODEL_URL"],
             router_url=urls["GOLDGATE_ROUTER_URL"],
+            otlp_url=otlp_url,
         )
 
     def as_env(self) -> dict[str, str]:
@@ -68,7 +82,16 @@ class Settings:
             "GOLDGATE_MLFLOW_URL": self.mlflow_url,
             "GOLDGATE_MODEL_URL": self.model_url,
             "GOLDGATE_ROUTER_URL": self.router_url,
+            **({"GOLDGATE_OTLP_URL": self.otlp_url} if self.otlp_url else {}),
         }
+
+
+def _is_collector(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return text in {"", TRACES_OFF} or (parts.scheme in {"http", "https"} and bool(parts.hostname))
+    except ValueError:
+        return False
 
 
 def _is_url(text: str) -> bool:
