@@ -9,7 +9,15 @@ from goldgate.agent.foreign.requirements import requirement_problems
 from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.base import Path as FieldPath
 from goldgate.contracts.documents import parse, yaml_documents
-from goldgate.contracts.foreign import AgentKind, EndpointAgent, ForeignAgent, PythonAgent, agent_kind
+from goldgate.contracts.foreign import (
+    AgentKind,
+    CallNature,
+    EndpointAgent,
+    ForeignAgent,
+    PythonAgent,
+    PythonAgentSpec,
+    agent_kind,
+)
 from goldgate.contracts.llm import LLM
 
 
@@ -28,6 +36,12 @@ class ForeignFolder:
     def name(self) -> str:
         """The agent's name."""
         return self.agent.metadata.name
+
+    @property
+    def nature(self) -> CallNature:
+        """What it means to ask it twice."""
+        spec = self.agent.spec
+        return spec.python.nature if isinstance(spec, PythonAgentSpec) else spec.endpoint.nature
 
     @property
     def model(self) -> str:
@@ -106,9 +120,7 @@ def _document(value: object, lines: dict[FieldPath, int], path: Path) -> Foreign
     raise ContractError([_at(path, lines, "kind", found=found, expected=expected)])
 
 
-def _broken(
-    agent: ForeignAgent, lines: dict[FieldPath, int], folder: Path, llms: dict[str, LLM]
-) -> Iterator[Problem]:
+def _broken(agent: ForeignAgent, lines: dict[FieldPath, int], folder: Path, llms: dict[str, LLM]) -> Iterator[Problem]:
     path = folder / AGENT_FILE
     if isinstance(agent, EndpointAgent):
         endpoint = agent.spec.endpoint
@@ -142,7 +154,11 @@ def _broken_module(agent: PythonAgent, lines: dict[FieldPath, int], folder: Path
         where = ("spec", "python", "callable")
         expected = f"`{file}.py` in the agent's folder"
         yield _at(
-            folder / AGENT_FILE, lines, *where, found=f"no such module for `{agent.spec.python.callable}`", expected=expected
+            folder / AGENT_FILE,
+            lines,
+            *where,
+            found=f"no such module for `{agent.spec.python.callable}`",
+            expected=expected,
         )
 
 

@@ -23,8 +23,8 @@ import os
 import queue
 import sys
 import threading
-from pathlib import Path
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 TRACE: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
