@@ -105,6 +105,12 @@ class InMemoryTaskRunStore:
             self._require_held(lease)
             self._words[lease.run].pop(word.id, None)
 
+    def remove(self, lease: Lease) -> None:
+        with self._lock:
+            self._require_held(lease)
+            for kept in (self._runs, self._leases, self._words):
+                kept.pop(lease.run, None)
+
     def _held(self, name: str) -> _Held:
         if name not in self._leases:
             raise PermanentError(f"Found no run named `{name}`.")

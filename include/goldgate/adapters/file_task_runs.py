@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -199,6 +200,15 @@ class FileTaskRunStore:
             self._word_path(lease.run, word.id).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             sync_folder(self._words(lease.run), sync=self._sync)
+
+    def remove(self, lease: Lease) -> None:
+        """Forget a run, its record first: what is left of a removal that was cut short belongs to no run."""
+        with self._locked(lease.run) as lease_file:
+            self._require_held(lease_file, lease)
+            self._path(lease.run).unlink(missing_ok=True)
+            shutil.rmtree(self._words(lease.run), ignore_errors=True)
+            self._path(lease.run).with_suffix(".lease").unlink(missing_ok=True)
+        sync_folder(self._root, sync=self._sync)
 
     def _path(self, name: str) -> Path:
         if not _LABEL.fullmatch(name):

@@ -91,3 +91,6 @@ class TaskRunStore(Protocol):
 
     def drop(self, lease: Lease, word: RunWord) -> None:
         """Forget a word that was acted on, or could not be. Raises `LeaseLostError`."""
+
+    def remove(self, lease: Lease) -> None:
+        """Forget a run with all words left for it, and give the lease back. Raises `LeaseLostError`."""
