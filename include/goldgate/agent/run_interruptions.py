@@ -1,0 +1,188 @@
+"""What happens to a run from outside while it is worked on: people's words, its deadline, the end of its process."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from goldgate.agent.lease_keeper import LeaseKeeper
+from goldgate.agent.run_record import RunRecord
+from goldgate.contracts.prediction import PredictResponse
+from goldgate.contracts.run_mapping import narrowed
+from goldgate.contracts.task_runs import RunLimits, TaskRun
+from goldgate.domain.errors import TransientError
+from goldgate.domain.runs.events import (
+    AgentReady,
+    Answered,
+    Broke,
+    Cancelled,
+    DeadlinePassed,
+    Event,
+    ModelReplied,
+    PersonSpoke,
+    ToolReturned,
+    ToolWaits,
+)
+from goldgate.domain.runs.machine import advance
+from goldgate.domain.runs.state import Call, Fate, RunState
+from goldgate.domain.runs.steps import IllegalTransitionError
+from goldgate.ports.agents import Work
+from goldgate.ports.delivery import Clock
+from goldgate.ports.task_runs import RunWord, TaskRunStore
+
+GRACE_S: Final = 0.6
+"""How long calls that are under way may still come back after the process was asked to end: a call that does not has an
+unknown fate. Together with a record it stays below the second within which a run has let go."""
+
+
+class RunInterruptedError(TransientError):
+    """This process was asked to end. The run stands as it was recorded, and another process goes on with it."""
+
+
+@dataclass(kw_only=True)
+class Interruptions:
+    """Asked between the steps of a run, and often while something runs."""
+
+    record: RunRecord
+    store: TaskRunStore
+    keeper: LeaseKeeper
+    clock: Clock
+    stop: threading.Event
+    grace_s: float = GRACE_S
+    stopwatch: Callable[[], float] = time.monotonic
+    calls_under_way: int = 0
+    _stopping_since_s: float | None = field(default=None, init=False)
+
+    def __call__(self, state: RunState) -> Event | None:
+        """Tell what happened, if something did.
+
+        Raises:
+            LeaseLostError: Another process works on the run.
+            RunInterruptedError: This process is to end.
+        """
+        self.keeper.check()
+        self._check_stop()
+        return self.heard(state)
+
+    def heard(self, state: RunState) -> Event | None:
+        """Tell what was said to the run, or that its time is over."""
+        for word in self.store.words(self.record.run.metadata.name):
+            if not self.record.has_acted_on(word) and (event := self._said(state, word)) is not None:
+                return event
+        return self._deadline()
+
+    def confirm(self) -> None:
+        """Raise if something new may not be begun by this process."""
+        self.keeper.confirm()
+        if self.stop.is_set():
+            raise _interrupted(self.record.run)
+
+    def _check_stop(self) -> None:
+        if not self.stop.is_set():
+            return
+        now_s = self.stopwatch()
+        if self._stopping_since_s is None:
+            self._stopping_since_s = now_s
+        if self.calls_under_way == 0 or now_s - self._stopping_since_s >= self.grace_s:
+            raise _interrupted(self.record.run)
+
+    def _said(self, state: RunState, word: RunWord) -> Event | None:
+        if word.cancels:
+            self.record.acted_on(word)
+            return Cancelled(by=word.by or "a person", reason=word.text)
+        if (problem := misfit(state.calls, word)) is not None:
+            self.record.drop(word, why=problem)
+            return None
+        call = next(call for call in state.calls if call.key == word.call_key)
+        event = PersonSpoke(call_id=call.id, word=word.word, text=word.text, by=word.by)
+        try:
+            advance(state, event)
+        except IllegalTransitionError as error:
+            self.record.drop(word, why=str(error))
+            return None
+        self.record.acted_on(word)
+        return event
+
+    def _deadline(self) -> DeadlinePassed | None:
+        deadline = deadline_of(self.record.run)
+        if deadline is None or self.clock.now() < deadline:
+            return None
+        return DeadlinePassed(deadline=deadline.isoformat(timespec="seconds"))
+
+
+def misfit(calls: Sequence[Call], word: RunWord) -> str | None:
+    """Say why a word answers nothing that is asked; None if it does."""
+    call = next((call for call in calls if call.key == word.call_key), None)
+    if call is None:
+        return f"found a word for `{word.call_key}`, which is no call of the last reply; nothing was done"
+    if call.fate is not Fate.AWAITED:
+        return f"found a word for `{call.name}` ({call.id}), which is {call.fate.value} and asks nothing"
+    return None
+
+
+def deadline_of(run: TaskRun) -> datetime | None:
+    """Tell when a run has to be over; None if it never has, or was not begun."""
+    if run.spec.deadline_seconds is None or run.status.start_time is None:
+        return None
+    return run.status.start_time + timedelta(seconds=run.spec.deadline_seconds)
+
+
+def _interrupted(run: TaskRun) -> RunInterruptedError:
+    return RunInterruptedError(
+        f"Run `{run.metadata.name}` was interrupted: its process was asked to end. Run it again."
+    )
+
+
+class GuardedWork:
+    """A work that begins nothing once its run belongs to another process, and keeps to the limits of the run.
+
+    Implements `goldgate.ports.agents.Work`.
+    """
+
+    def __init__(self, work: Work, *, interruptions: Interruptions, limits: RunLimits) -> None:
+        self._work = work
+        self._interruptions = interruptions
+        self._limits = limits
+        self._lock = threading.Lock()
+
+    @property
+    def trace_id(self) -> str:
+        """W3C trace id of the run."""
+        return self._work.trace_id
+
+    @property
+    def span_id(self) -> str:
+        """Span id of the run's root span."""
+        return self._work.span_id
+
+    def begin(self) -> AgentReady | Answered | Broke:
+        """Do all that comes before the model."""
+        self._interruptions.confirm()
+        event = self._work.begin()
+        if isinstance(event, AgentReady):
+            return AgentReady(**{**vars(event), "limits": narrowed(event.limits, self._limits)})
+        return event
+
+    def ask(self, state: RunState) -> ModelReplied | Answered | Broke:
+        """Ask the model once."""
+        self._interruptions.confirm()
+        return self._work.ask(state)
+
+    def call(self, state: RunState, call: Call) -> ToolReturned | ToolWaits:
+        """Make one call."""
+        self._interruptions.confirm()
+        self._count(1)
+        try:
+            return self._work.call(state, call)
+        finally:
+            self._count(-1)
+
+    def respond(self, state: RunState) -> PredictResponse:
+        """Report on a run that is over, or waits."""
+        return self._work.respond(state)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._interruptions.calls_under_way += change

@@ -1,0 +1,258 @@
+"""What is done on one run under one lease, from where its record stands to where it stops."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from goldgate.agent.loop import drive
+from goldgate.agent.recorded_delegate import BUNDLE, PARENT_SPAN, RecordedDelegate, sub_run_name, sub_runs
+from goldgate.agent.run_interruptions import GuardedWork, Interruptions, RunInterruptedError, deadline_of, misfit
+from goldgate.agent.run_record import RunRecord
+from goldgate.contracts.prediction import PredictRequest
+from goldgate.contracts.run_mapping import state_of
+from goldgate.contracts.task_runs import TaskRun, TaskSpec
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.runs.events import AgentFound, AgentUnavailable, Broke, TakenUp, Validated
+from goldgate.domain.runs.machine import advance
+from goldgate.domain.runs.state import Fate, Phase, RunState, Spent, Status
+from goldgate.domain.runs.steps import Effect, Happening, Step
+from goldgate.ports.agents import Agent
+from goldgate.ports.delivery import Clock
+from goldgate.ports.task_runs import RunHeldError, TaskRunStore
+
+OpenAgent = Callable[[str, str], Agent]
+"""Opens an agent by its name and its bundle; an empty bundle: as it is now. TransientError: it is not there yet."""
+
+FindTask = Callable[[str], TaskSpec]
+"""Finds what a Task says by its name. PermanentError: there is none."""
+
+LEASE_S: Final = 30.0
+"""A process that hangs keeps its run so long. One that died gives it up at once, on the same machine."""
+
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 10.0
+
+_SETTLE_LOOKS: Final = 20
+_SETTLE_EVERY_S: Final = 0.1
+"""A sub-run in a thread of this process hears within a twentieth of a second that it is to end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunParts:
+    """What work on runs needs from outside."""
+
+    store: TaskRunStore
+    open_agent: OpenAgent
+    find_task: FindTask
+    clock: Clock
+    lease_s: float = LEASE_S
+    wait_for_agent_s: float = 0.0
+    """How long to wait for an agent that is not there, before the run is left waiting."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set: this process is to end. What runs is left to the next one within a second."""
+    pause: Callable[[float], object] | None = None
+    """Waits so many seconds, and wakes up when it is to stop. None: by `stop`."""
+
+
+def has_work(run: TaskRun, *, store: TaskRunStore, clock: Clock) -> bool:
+    """Whether there is anything to do for a run now, by whoever takes it."""
+    state = state_of(run.status)
+    if state.phase.is_terminal:
+        return False
+    if not state.is_waiting_for_a_person:
+        return True
+    deadline = deadline_of(run)
+    if deadline is not None and clock.now() >= deadline:
+        return True
+    return bool(store.words(run.metadata.name)) or has_sub_work(state, store=store, clock=clock)
+
+
+def has_sub_work(state: RunState, *, store: TaskRunStore, clock: Clock) -> bool:
+    """Whether one of the runs that a run waits for is over, or can go on."""
+    parked = [call for call in state.calls if call.fate is Fate.PARKED]
+    found = [store.read(sub_run_name(call.key)) for call in parked]
+    return any(run is None or run.status.phase.is_terminal or has_work(run, store=store, clock=clock) for run in found)
+
+
+@dataclass(kw_only=True)
+class RunWork:
+    """What is done on one run under one lease."""
+
+    parts: RunParts
+    record: RunRecord
+    interruptions: Interruptions
+    lost_s: float
+    """How long the former owner kept the lease after its last record."""
+    run_below: Callable[[TaskRun], TaskRun]
+    """Works on the run of another agent that this one asks."""
+
+    def do(self) -> None:
+        """Work until the run is over, waits, or this process is to end."""
+        record = self.record
+        try:
+            step = self._heard(self._entry())
+            if step.effect is Effect.VALIDATE:
+                step = self._heard(self._validated())
+            if step.effect is not Effect.STOP or self._waits_for_agent():
+                self._with_agent(step)
+        except RunInterruptedError as error:
+            self._interrupted(str(error))
+        if record.state.phase is Phase.FAILED:
+            self._end_sub_runs()
+        if record.state.phase.is_terminal:
+            for word in self.parts.store.words(record.run.metadata.name):
+                if not record.has_acted_on(word):
+                    record.drop(word, why="the run is over")
+        record.flush()
+
+    def _entry(self) -> Step:
+        """Find where the run stands; a run that was cut off in the middle of its work is taken up."""
+        self._drop_stale_words()
+        state = self.record.state
+        if self.record.run.status.start_time is None:
+            return Step(state=state, history=(), effect=Effect.VALIDATE)
+        if self._waits_for_agent():
+            return Step(state=state, history=(), effect=Effect.STOP)
+        if state.is_waiting_for_a_person and not self._has_sub_work(state):
+            return Step(state=state, history=(), effect=Effect.STOP)
+        lost_s = 0.0 if state.has_paused else max(self.lost_s, 0.0)
+        return self._take(advance(state, TakenUp(lost_s=lost_s)))
+
+    def _drop_stale_words(self) -> None:
+        """Forget words for calls that ask nothing, before taking the run up makes some of them ask.
+
+        A call may have been approved, started, and lost: that approval is no answer to whether it acted.
+        """
+        state = self.record.state
+        for word in self.parts.store.words(self.record.run.metadata.name):
+            if not word.cancels and (problem := misfit(state.calls, word)) is not None:
+                self.record.drop(word, why=problem)
+        self.record.flush()
+
+    def _heard(self, step: Step) -> Step:
+        while not step.state.phase.is_terminal and (event := self.interruptions(step.state)) is not None:
+            step = self._take(advance(step.state, event))
+        return step
+
+    def _validated(self) -> Step:
+        record, spec = self.record, self.record.run.spec
+        try:
+            task = self._task()
+        except PermanentError as error:
+            return self._take(advance(record.state, Broke(reason=str(error))))
+        step = advance(record.state, Validated())
+        record.begin(step, task=task, is_of_task=spec.task_ref is not None)
+        return step
+
+    def _task(self) -> TaskSpec:
+        run = self.record.run
+        if run.status.progress.task is not None:
+            return run.status.progress.task
+        if run.spec.agent_ref is not None and run.spec.user_message is not None:
+            return TaskSpec(agent_ref=run.spec.agent_ref, user_message=run.spec.user_message)
+        return self.parts.find_task(run.spec.task_ref or "")
+
+    def _with_agent(self, step: Step) -> None:
+        agent = self._opened()
+        if agent is None:
+            return
+        try:
+            if self._waits_for_agent():
+                step = self._take(advance(self.record.state, AgentFound()))
+            self._drive(step, agent)
+        finally:
+            agent.close()
+
+    def _opened(self) -> Agent | None:
+        """Open the agent, waiting for it as long as is allowed. None: the run is over, or left waiting."""
+        task, waited_s, pause_s = self._task(), 0.0, _FIRST_PAUSE_S
+        while True:
+            try:
+                return self.parts.open_agent(task.agent_ref, self._bundle())
+            except PermanentError as error:
+                self._take(advance(self.record.state, Broke(reason=str(error))))
+                return None
+            except TransientError as error:
+                if self.record.state.error != str(error):
+                    self._take(advance(self.record.state, AgentUnavailable(reason=str(error))))
+            if self._heard(Step(state=self.record.state, history=(), effect=Effect.STOP)).state.phase.is_terminal:
+                return None
+            if waited_s >= self.parts.wait_for_agent_s:
+                return None
+            pause_s = min(pause_s, self.parts.wait_for_agent_s - waited_s)
+            self._pause(pause_s)
+            waited_s, pause_s = waited_s + pause_s, min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+    def _drive(self, step: Step, agent: Agent) -> None:
+        run = self.record.run
+        work = agent.work(
+            PredictRequest(question=self._task().user_message, trace_id=run.status.trace_id),
+            span_id=run.status.span_id,
+            parent_span_id=run.metadata.annotations.get(PARENT_SPAN) or None,
+            depth=run.spec.depth,
+            started_ns=self._started_ns(),
+            limits=run.spec.limits,
+            delegate=self._delegate(),
+        )
+        guarded = GuardedWork(work, interruptions=self.interruptions, limits=run.spec.limits)
+        while step.effect is not Effect.STOP:
+            step = drive(step, guarded, record=self.record.take, interrupted=self.interruptions)
+            step = self._heard(step)
+        work.respond(self.record.state)
+
+    def _started_ns(self) -> int | None:
+        started = self.record.run.status.start_time
+        return None if started is None else round(started.timestamp() * 1_000_000_000)
+
+    def _delegate(self) -> RecordedDelegate:
+        return RecordedDelegate(
+            parent=self.record.run,
+            store=self.parts.store,
+            clock=self.parts.clock,
+            run=self.run_below,
+            check=self.interruptions.confirm,
+            pause=self._pause,
+            bundle=self._bundle,
+        )
+
+    def _has_sub_work(self, state: RunState) -> bool:
+        return has_sub_work(state, store=self.parts.store, clock=self.parts.clock)
+
+    def _end_sub_runs(self) -> None:
+        """Have the runs of other agents, which were told to end with this one, end before this process may."""
+        for run in sub_runs(self.record.state, self.parts.store):
+            for _ in range(_SETTLE_LOOKS):
+                try:
+                    self.run_below(run)
+                    break
+                except RunHeldError:
+                    self._pause(_SETTLE_EVERY_S)
+
+    def _interrupted(self, why: str) -> None:
+        """Record how far the run came, and the time it took, so that whoever goes on knows."""
+        state, updated = self.record.state, self.record.run.status.update_time
+        if state.phase.is_terminal or state.has_paused:
+            return
+        since = (self.parts.clock.now() - updated).total_seconds() if updated else 0.0
+        worked = replace(state, spent=state.spent + Spent(active_s=max(since, 0.0)))
+        told = Happening(reason="Interrupted", message=why)
+        self._take(Step(state=worked, history=(told,), effect=Effect.STOP))
+
+    def _take(self, step: Step) -> Step:
+        self.record.take(step)
+        return step
+
+    def _bundle(self) -> str:
+        run = self.record.run
+        return run.metadata.annotations.get(BUNDLE) or self.record.state.bundle
+
+    def _waits_for_agent(self) -> bool:
+        state = self.record.state
+        return not state.phase.is_terminal and state.status is Status.ERROR
+
+    def _pause(self, seconds: float) -> None:
+        if self.parts.pause is not None:
+            self.parts.pause(seconds)
+        else:
+            self.parts.stop.wait(seconds)
