@@ -13,6 +13,8 @@ from goldgate.domain.runs.state import Fate, Need, Phase
 from goldgate.ports.delivery import Clock
 from goldgate.ports.task_runs import RunWord, TaskRunStore
 
+_REMOVE_WITHIN_S: Final = 30.0
+
 FITTING: Final = {
     Need.APPROVAL: frozenset({Word.APPROVE, Word.DENY}),
     Need.ANSWER: frozenset({Word.ANSWER, Word.DENY}),
@@ -103,6 +105,15 @@ class TaskDesk:
         order = RunWord(id=f"word-{secrets.token_hex(8)}", at=self.clock.now(), by=by, cancels=True, text=reason)
         self.store.post(name, order)
         return order
+
+    def remove(self, name: str) -> None:
+        """Forget a run and the words left for it.
+
+        Raises:
+            RunHeldError: Somebody works on it.
+        """
+        lease = self.store.take(name, owner=f"remove-{secrets.token_hex(8)}", for_s=_REMOVE_WITHIN_S)
+        self.store.remove(lease)
 
     def unanswered(self, run: TaskRun) -> tuple[CallStatus, ...]:
         """Give the calls that wait for a person to whom nobody has left a word yet."""

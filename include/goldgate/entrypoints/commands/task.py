@@ -1,38 +1,151 @@
-"""`goldgate task ...`: one TaskRun as a process of this machine."""
+"""`goldgate task ...`: TaskRuns as processes of this machine, in the manner of `kubectl`."""
 
 import os
+import secrets
+import subprocess
+import sys
+from typing import Any
 
 import click
 
 from goldgate.contracts.documents import parse
-from goldgate.contracts.task_runs import TaskRunSpec
-from goldgate.domain.runs.state import Phase
-from goldgate.entrypoints.commands.common import ExitCode, command
+from goldgate.contracts.resource_parts import Metadata
+from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
+from goldgate.entrypoints.commands.common import ExitCode, command_with
+from goldgate.entrypoints.commands.task_acting import answer, cancel, prune, resume
+from goldgate.entrypoints.commands.task_common import (
+    Duration,
+    RunName,
+    code_of,
+    desk_of,
+    read_runs,
+    tell_run,
+    tell_runs,
+)
+from goldgate.entrypoints.commands.task_reading import describe, events, get, logs, wait
 from goldgate.entrypoints.display import Screen
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.task_run import run_task
+from goldgate.entrypoints.task_log import log_path, run_logged
+
+_RESUME = (sys.executable, "-m", "goldgate.entrypoints.cli", "task", "resume")
+_LONGEST_NAME = 63
+_WHERE = "the command line"
+_ASKED = {
+    "task_ref": "taskRef",
+    "agent_name": "agentRef",
+    "message": "userMessage",
+    "deadline": "deadlineSeconds",
+}
+_LIMITS = {
+    "max_steps": "maxSteps",
+    "timeout": "timeoutSeconds",
+    "max_tokens": "maxTokens",
+    "max_cost_usd": "maxCostUsd",
+}
 
 
 @click.group()
 def task() -> None:
-    """Run an agent on one message."""
+    """Run agents on one message, and look after the runs.
+
+    \b
+    goldgate task run airflow-helper "What does parallelism limit?"
+    goldgate task get                              all runs; -o wide, json, yaml, name
+    goldgate task describe NAME                    all that is known of one
+    goldgate task answer NAME --approve            say what a run waits for
+    goldgate task cancel NAME --reason "not needed"
+
+    Exit codes: 0 answered, 1 failed, 2 wrong usage, 5 impossible as it is, 6 waits for a person, 70 a defect,
+    75 not now (another process works on the run, or its agent is not ready), 130 interrupted.
+    """  # noqa: D301 - a real backspace, by which click keeps the lines below it as they are
 
 
 @task.command()
 @click.argument("agent_name", metavar="[AGENT]", required=False)
 @click.argument("message", required=False)
 @click.option("--task", "task_ref", default=None, help="A Task that holds agent and message.")
-@command
+@click.option("-f", "--filename", default=None, help="A file of TaskRuns in YAML; `-` for standard input.")
+@click.option("--name", type=RunName(), default=None, help="Name of the run. The same name and spec: the same run.")
+@click.option("--deadline", type=Duration(), default=None, help="It must be over by then, waiting included.")
+@click.option("--max-steps", type=int, default=None, help="Replies of the model.")
+@click.option("--max-tokens", type=int, default=None, help="Tokens read and written.")
+@click.option("--max-cost-usd", type=float, default=None, help="Money.")
+@click.option("--timeout", type=Duration(), default=None, help="Time worked, over all processes.")
+@click.option(
+    "--wait-for-agent", type=Duration(), default="0s", show_default=True, help="How long to wait for a missing agent."
+)
+@click.option("--no-wait", is_flag=True, help="Work on it in the background; say its name at once.")
+@command_with("table", "wide", "json", "yaml", "name")
 def run(
-    agent_name: str | None, message: str | None, task_ref: str | None, *, screen: Screen, settings: Settings
+    filename: str | None,
+    name: str | None,
+    wait_for_agent: float,
+    *,
+    no_wait: bool,
+    screen: Screen,
+    settings: Settings,
+    **asked: Any,
 ) -> ExitCode:
-    """Ask AGENT one MESSAGE, or run a task by its name. Ends with 1 if the run failed."""
-    asked = {"taskRef": task_ref, "agentRef": agent_name, "userMessage": message}
-    given = {name: value for name, value in asked.items() if value is not None}
-    spec = parse(given, TaskRunSpec, where="the command line")
-    done = run_task(spec, settings=settings, env=os.environ)
-    status = done.status
-    text = status.output if status.phase is Phase.FINAL_ANSWER else f"{status.phase.value}: {status.error}"
-    screen.progress(f"{done.metadata.name}  {status.phase.value}  trace {status.trace_id}")
-    screen.result(done, text or "")
-    return ExitCode.DONE if status.phase is Phase.FINAL_ANSWER else ExitCode.FAILED_GATE
+    """Ask AGENT one MESSAGE, or run a Task by its name, or the TaskRuns of a file one after the other."""
+    given = {option: value for option, value in asked.items() if value is not None}
+    if filename is not None:
+        if given or name is not None:
+            raise click.UsageError("With -f everything stands in the file; leave the other arguments away.")
+        runs = read_runs(filename)
+    else:
+        runs = [_asked(given, name=name)]
+    if no_wait:
+        for one in runs:
+            _begin_in_background(one, settings=settings, wait_for_agent_s=wait_for_agent, screen=screen)
+        return ExitCode.DONE
+    done = []
+    for one in runs:
+        screen.progress(f"taskrun {one.metadata.name}")
+        done.append(run_logged(one, settings=settings, env=os.environ, wait_for_agent_s=wait_for_agent))
+    return _tell(screen, done)
+
+
+def _asked(given: dict[str, Any], *, name: str | None) -> TaskRun:
+    spec: dict[str, Any] = {_ASKED[option]: value for option, value in given.items() if option in _ASKED}
+    if limits := {_LIMITS[option]: value for option, value in given.items() if option in _LIMITS}:
+        spec["limits"] = limits
+    of = str(spec.get("agentRef") or spec.get("taskRef") or "")
+    suffix = secrets.token_hex(4)
+    label = name or f"{of[: _LONGEST_NAME - len(suffix) - 1].rstrip('-')}-{suffix}"
+    checked = parse(spec, TaskRunSpec, where=_WHERE)
+    metadata = parse({"name": label}, Metadata, where=_WHERE)
+    return TaskRun(kind="TaskRun", metadata=metadata, spec=checked)
+
+
+def _begin_in_background(run: TaskRun, *, settings: Settings, wait_for_agent_s: float, screen: Screen) -> None:
+    name = run.metadata.name
+    created = desk_of(settings).store.create(run)
+    if not created.status.phase.is_terminal:
+        path = log_path(settings, name)
+        with path.open("ab") as log:
+            # A session of its own: it outlives this shell, and its Ctrl-C.
+            subprocess.Popen(  # noqa: S603 - our own program, and a name that its contract has checked
+                [*_RESUME, name, "--wait-for-agent", f"{wait_for_agent_s:g}s"],
+                env={**os.environ, **settings.as_env()},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    screen.progress(f"Works in the background: goldgate task wait {name}")
+    tell_runs(screen, [created], as_list=False, empty="")
+
+
+def _tell(screen: Screen, done: list[TaskRun]) -> ExitCode:
+    if len(done) == 1:
+        return tell_run(screen, done[0])
+    if screen.form in {"json", "yaml", "wide", "name"}:
+        tell_runs(screen, done, as_list=True, empty="")
+        codes = [code_of(one) for one in done]
+    else:
+        codes = [tell_run(screen, one) for one in done]
+    return next((code for code in codes if code is not ExitCode.DONE), ExitCode.DONE)
+
+
+for part in (get, describe, events, logs, wait, answer, cancel, resume, prune):
+    task.add_command(part)

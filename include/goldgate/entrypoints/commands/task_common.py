@@ -1,0 +1,130 @@
+"""What the commands on TaskRuns share: how a run and a duration are named, what is told of a run, how it ends."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import click
+
+from goldgate.adapters.system_clock import SystemClock
+from goldgate.contracts.base import API_VERSION, ContractError, Problem
+from goldgate.contracts.documents import parse, yaml_documents
+from goldgate.contracts.task_runs import TaskRun
+from goldgate.domain.runs.state import Phase
+from goldgate.entrypoints.commands.common import ExitCode
+from goldgate.entrypoints.display import Screen, printable
+from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.task_desk import TaskDesk, waits_for_a_person
+from goldgate.entrypoints.task_run import open_store
+from goldgate.entrypoints.task_tables import awaited_lines, runs_table
+
+Plain: TypeAlias = dict[str, Any]
+
+_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+
+
+class Duration(click.ParamType[float, Any]):
+    """A time as people write it: `90`, `90s`, `1m30s`, `2h`, `7d`. In seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        if isinstance(value, float | int):
+            return float(value)
+        text = str(value).strip()
+        parts = _DURATION.findall(text)
+        if not parts or "".join(number + unit for number, unit in parts) != text:
+            self.fail(f"found `{value}`; expected a time such as 90s, 1m30s, 2h or 7d", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+class RunName(click.ParamType[str, Any]):
+    """The name of a run, also as `-o name` writes it."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's signature
+        """Leave the kind away."""
+        kind, _, name = str(value).rpartition("/")
+        return name if kind in {"", "taskrun", "taskruns", f"taskrun.{_GROUP}"} else str(value)
+
+
+_GROUP: Final = API_VERSION.partition("/")[0]
+
+
+def desk_of(settings: Settings) -> TaskDesk:
+    """Open the desk at which recorded runs are read and spoken to."""
+    return TaskDesk(store=open_store(settings), clock=SystemClock())
+
+
+def code_of(run: TaskRun) -> ExitCode:
+    """Say how a run stands, as an exit code."""
+    if run.status.phase is Phase.FINAL_ANSWER:
+        return ExitCode.DONE
+    if run.status.phase is Phase.FAILED:
+        return ExitCode.FAILED_GATE
+    return ExitCode.WAITING if waits_for_a_person(run) else ExitCode.TRY_AGAIN
+
+
+def tell_run(screen: Screen, run: TaskRun, *, said_name: bool = False) -> ExitCode:
+    """Show what became of a run, and give the exit code that says the same."""
+    status, name = run.status, run.metadata.name
+    if screen.form == "name":
+        screen.result(run, name_line(run))
+        return code_of(run)
+    if screen.form == "wide":
+        screen.result(run, runs_table([run], now=SystemClock().now(), wide=True))
+        return code_of(run)
+    if not said_name or not status.phase.is_terminal:
+        screen.progress(f"{name}  {status.phase.value}  trace {status.trace_id or 'none'}")
+    if status.phase is Phase.FINAL_ANSWER:
+        screen.result(run, printable(status.output or ""))
+    elif status.phase is Phase.FAILED:
+        screen.result(run, f"{status.phase.value}: {printable(status.error or '')}")
+    elif waits_for_a_person(run):
+        screen.result(run, "\n".join(["Waiting for a person:", *awaited_lines(run)]))
+    else:
+        screen.result(
+            run, f"{status.phase.value}: {printable(status.status_detail)}\nGo on: goldgate task resume {name}"
+        )
+    return code_of(run)
+
+
+def tell_runs(screen: Screen, runs: Sequence[TaskRun], *, as_list: bool, empty: str) -> None:
+    """Show several runs, or the one that was asked for by name."""
+    if screen.form == "name":
+        screen.result(None, "\n".join(name_line(run) for run in runs)) if runs else screen.progress(empty)
+        return
+    if screen.form in {"json", "yaml"}:
+        listed: Plain = {"apiVersion": API_VERSION, "kind": "TaskRunList", "items": list(runs)}
+        screen.result(listed if as_list else runs[0])
+        return
+    if not runs:
+        screen.progress(empty)
+        return
+    screen.result(None, runs_table(runs, now=SystemClock().now(), wide=screen.form == "wide"))
+
+
+def name_line(run: TaskRun) -> str:
+    """Name a run as `kubectl -o name` does."""
+    return f"taskrun.{_GROUP}/{run.metadata.name}"
+
+
+def read_runs(path: str) -> list[TaskRun]:
+    """Read the TaskRuns of a file, or of standard input for `-`. A status in it is no order, and is left out.
+
+    Raises:
+        ContractError: There is none, or a document is no TaskRun.
+    """
+    file = Path("/dev/stdin") if path == "-" else Path(path)
+    where = "standard input" if path == "-" else path
+    runs = []
+    for value, lines in yaml_documents(file):
+        asked = {key: part for key, part in value.items() if key != "status"} if isinstance(value, dict) else value
+        runs.append(parse(asked, TaskRun, where=where, lines=lines))
+    if not runs:
+        raise ContractError([Problem(where=where, field="", found="no document", expected="a TaskRun")])
+    return runs

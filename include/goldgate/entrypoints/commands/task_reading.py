@@ -1,0 +1,169 @@
+"""`goldgate task get|describe|events|logs|wait`: what is known of runs. Nothing is changed."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from goldgate.adapters.system_clock import SystemClock
+from goldgate.contracts.task_runs import TaskRun
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.runs.state import Phase
+from goldgate.entrypoints.commands.common import ExitCode, command_with
+from goldgate.entrypoints.commands.task_common import Duration, RunName, desk_of, tell_run, tell_runs
+from goldgate.entrypoints.display import Screen, printable
+from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.task_desk import TaskDesk, waits_for_a_person
+from goldgate.entrypoints.task_log import log_path
+from goldgate.entrypoints.task_tables import events_table, run_text, runs_table
+
+_LOOK_EVERY_S: Final = 0.5
+_PHASES: Final = {phase.value.lower(): phase for phase in Phase}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=RunName())
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    type=click.Choice([phase.value for phase in Phase], case_sensitive=False),
+    help="Only runs in this phase; may be given several times.",
+)
+@click.option("--agent", default=None, help="Only runs of this agent.")
+@click.option("--sort-by", type=click.Choice(["name", "age"]), default="name", show_default=True)
+@click.option("-w", "--watch", is_flag=True, help="Go on showing each run that changes, until Ctrl-C.")
+@command_with("table", "wide", "json", "yaml", "name")
+def get(
+    names: tuple[str, ...],
+    phases: tuple[str, ...],
+    agent: str | None,
+    sort_by: str,
+    *,
+    watch: bool,
+    screen: Screen,
+    settings: Settings,
+) -> ExitCode:
+    """Show all runs, or those of the given NAMES."""
+    desk = desk_of(settings)
+
+    def look() -> tuple[list[TaskRun], Sequence[str]]:
+        if names:
+            return [desk.find(name) for name in names], ()
+        found = desk.find_all(phases=[_PHASES[phase.lower()] for phase in phases], agent=agent)
+        return list(found.runs), found.problems
+
+    runs, problems = look()
+    ordered = sorted(runs, key=_born) if sort_by == "age" else runs
+    tell_runs(screen, ordered, as_list=len(names) != 1, empty=f"No TaskRuns in {settings.home / 'taskruns'}.")
+    for problem in problems:
+        screen.progress(f"error: {problem}")
+    if watch:
+        _watch(screen, runs, lambda: look()[0])
+    return ExitCode.IMPOSSIBLE if problems else ExitCode.DONE
+
+
+@click.command()
+@click.argument("name", type=RunName())
+@click.option("--full", is_flag=True, help="Show the whole conversation.")
+@command_with("table", "json", "yaml")
+def describe(name: str, *, full: bool, screen: Screen, settings: Settings) -> None:
+    """Show all that is known of the run NAME, and what it asks of a person."""
+    run = desk_of(settings).find(name)
+    screen.result(run, run_text(run, now=SystemClock().now(), full=full))
+
+
+@click.command()
+@click.argument("name", type=RunName())
+@command_with("table", "json", "yaml")
+def events(name: str, *, screen: Screen, settings: Settings) -> None:
+    """Show what happened to the run NAME, oldest first."""
+    found = desk_of(settings).find(name).status.events
+    screen.result(found, events_table(found, now=SystemClock().now()) if found else f"No events of {name}.")
+
+
+@click.command()
+@click.argument("name", type=RunName())
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run is over, or waits for a person.")
+@command_with("table")
+def logs(name: str, *, follow: bool, screen: Screen, settings: Settings) -> None:
+    """Show what the processes of the run NAME said, as JSON lines."""
+    desk = desk_of(settings)
+    desk.find(name)
+    path = log_path(settings, name)
+    if not path.exists() and not follow:
+        screen.progress(f"No log of {name} in {path}: no process of this machine worked on it, or it was removed.")
+        return
+    at = _tell_from(path, 0, screen)
+    while follow and not _rests(desk.find(name)):
+        time.sleep(_LOOK_EVERY_S)
+        at = _tell_from(path, at, screen)
+    if follow:
+        _tell_from(path, at, screen)
+
+
+@click.command()
+@click.argument("name", type=RunName())
+@click.option("--timeout", type=Duration(), default="30s", show_default=True, help="How long.")
+@command_with("table", "wide", "json", "yaml", "name")
+def wait(name: str, timeout: float, *, screen: Screen, settings: Settings) -> ExitCode:
+    """Wait until the run NAME is over, or waits for a person. Works on nothing itself."""
+    desk = desk_of(settings)
+    run = await_rest(desk, name, within_s=timeout)
+    if not _rests(run):
+        stands = f"{run.status.phase.value} ({run.status.status_detail})"
+        raise TransientError(f"TaskRun `{name}` is still in phase {stands} after {timeout:g} s.")
+    return tell_run(screen, run)
+
+
+def await_rest(
+    desk: TaskDesk, name: str, *, within_s: float, rests: Callable[[TaskRun], bool] | None = None
+) -> TaskRun:
+    """Look at a run until it rests, at most so long; return it as it was seen last."""
+    give_up_at = time.monotonic() + within_s
+    while True:
+        run = desk.find(name)
+        if (rests or _rests)(run) or time.monotonic() >= give_up_at:
+            return run
+        time.sleep(min(_LOOK_EVERY_S, max(give_up_at - time.monotonic(), 0)))
+
+
+def changed(before: Sequence[TaskRun], now: Sequence[TaskRun]) -> list[TaskRun]:
+    """Name the runs that are new, or recorded anew."""
+    known = {run.metadata.name: run.status for run in before}
+    return [run for run in now if known.get(run.metadata.name) != run.status]
+
+
+def _watch(screen: Screen, runs: Sequence[TaskRun], look: Callable[[], list[TaskRun]]) -> None:
+    if screen.form not in {"table", "wide"}:
+        raise PermanentError(f"Found `-o {screen.form}` with --watch; expected table or wide, which go line by line.")
+    while True:
+        time.sleep(_LOOK_EVERY_S)
+        now = look()
+        if rows := changed(runs, now):
+            screen.result(None, runs_table(rows, now=SystemClock().now(), wide=screen.form == "wide"))
+        runs = now
+
+
+def _rests(run: TaskRun) -> bool:
+    return run.status.phase.is_terminal or waits_for_a_person(run)
+
+
+def _born(run: TaskRun) -> tuple[float, str]:
+    at = run.status.start_time
+    return (0.0 if at is None else at.timestamp(), run.metadata.name)
+
+
+def _tell_from(path: Path, at: int, screen: Screen) -> int:
+    """Show whole lines from a byte on; return where the next one begins."""
+    if not path.exists():
+        return at
+    with path.open("rb") as file:
+        file.seek(at)
+        text = file.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    if whole:
+        screen.result(None, printable(whole.decode(errors="replace")).rstrip("\n"))
+    return at + len(whole)
