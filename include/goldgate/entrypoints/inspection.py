@@ -1,11 +1,14 @@
 """What the playbook asks of a frozen agent: is it the one that was meant, and what is tracked of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from goldgate.agent.folder import AgentFolder
+from goldgate.agent.folder import AGENT_FILE, AgentFolder, read_agent
+from goldgate.agent.foreign.folder import ForeignFolder, kind_of, read_foreign
 from goldgate.agent.memory.corpus import CORPUS_FILE, read_chunks
 from goldgate.contracts.base import Problem
+from goldgate.contracts.foreign import PythonAgentSpec
 from goldgate.contracts.gold import GoldRow
 from goldgate.entrypoints.freezing import FrozenBundle
 from goldgate.evals.gold_checks import check_gold_set
@@ -17,8 +20,45 @@ def gold_problems(rows: Sequence[GoldRow], *, bundle: FrozenBundle, agent: str, 
     if bundle.agent != agent:
         where = str(folder / "agent.yaml")
         problems.append(Problem(where=where, field="metadata.name", found=f"`{bundle.agent}`", expected=f"`{agent}`"))
+    if kind_of(bundle.path) != "declared":
+        # What it knows is its own: a row's passages are ids that it reports, and no text is here to check them by.
+        bare = [row.model_copy(update={"relevant": []}) for row in rows]
+        return problems + check_gold_set(bare, chunks={}, where=str(folder / "gold.jsonl"))
     chunks = {chunk.id: f"{chunk.title}\n{chunk.text}" for chunk in read_chunks(bundle.path / CORPUS_FILE)}
     return problems + check_gold_set(rows, chunks=chunks, where=str(folder / "gold.jsonl"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """What the tracker keeps of an agent beside its figures."""
+
+    params: dict[str, str]
+    prompts: dict[str, str]
+    """What the agent is told, by file name."""
+
+
+def tracked(bundle: Path) -> Tracked:
+    """Read what is tracked of a bundle, whichever kind of agent it holds."""
+    if kind_of(bundle) == "declared":
+        agent = read_agent(bundle)
+        prompts = {"system.md": agent.prompts.system, "user.md": agent.prompts.user}
+        return Tracked(params=tracked_params(agent), prompts=prompts)
+    foreign = read_foreign(bundle)
+    told = {"system.md": foreign.system_prompt} if foreign.system_prompt else {}
+    written = (bundle / AGENT_FILE).read_text(encoding="utf-8")
+    return Tracked(params=_foreign_params(foreign), prompts={AGENT_FILE: written, **told})
+
+
+def _foreign_params(foreign: ForeignFolder) -> dict[str, str]:
+    spec = foreign.agent.spec
+    params: dict[str, object] = {"llm.model": foreign.model, "limits.timeout_s": spec.limits.timeout_seconds}
+    if isinstance(spec, PythonAgentSpec):
+        python = {"python.callable": spec.python.callable, "python.max_concurrency": spec.python.max_concurrency}
+        params |= {**python, "reports": ", ".join(spec.reports) or "nothing"}
+    if foreign.llm is not None:
+        parameters = foreign.llm.spec.parameters.model_dump(exclude_none=True)
+        params |= {f"llm.{name}": value for name, value in parameters.items()}
+    return {name: str(value) for name, value in params.items()}
 
 
 def tracked_params(agent: AgentFolder) -> dict[str, str]:

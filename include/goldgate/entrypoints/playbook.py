@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldgate.adapters.git_source import resolve_source
-from goldgate.agent.folder import read_agent
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.canary import CanaryProgress
 from goldgate.contracts.documents import read_yaml
@@ -29,8 +28,9 @@ from goldgate.domain.canary import Step
 from goldgate.domain.digest import Digest, digest_bytes, short
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agents import load_agent
+from goldgate.entrypoints.foreign import callable_problems
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
-from goldgate.entrypoints.inspection import gold_problems, tracked_params
+from goldgate.entrypoints.inspection import gold_problems, tracked
 from goldgate.entrypoints.settings import CHECKOUT
 from goldgate.entrypoints.wiring import Wiring
 from goldgate.evals.report import render_report
@@ -268,10 +268,10 @@ class Playbook:
         """Run the gold set on a bundle, and on the champion beside it if one is given."""
         release_id = candidate.order.release_id
         policy = self._policy(release_id)
-        agent = read_agent(bundle)
+        about = tracked(bundle)
         prompts = self.wiring.store.folder(release_id) / "prompts"
-        write_durably(prompts / "system.md", agent.prompts.system.encode())
-        write_durably(prompts / "user.md", agent.prompts.user.encode())
+        for name, text in about.prompts.items():
+            write_durably(prompts / name, text.encode())
         runtime = load_agent(bundle, env=os.environ)
         with contextlib.closing(runtime):
             runtime.warm_up()
@@ -284,7 +284,7 @@ class Playbook:
                     bundle_digest=runtime.digest,
                     champion=champion,
                 ),
-                params=tracked_params(agent),
+                params=about.params,
                 prompts=prompts,
                 kit=KIT,
                 store=self.wiring.store,
@@ -323,6 +323,7 @@ class Playbook:
             leave_out=[policy.gold_set.path],
         )
         problems = gold_problems(gold.rows, bundle=bundle, agent=agent, folder=folder)
+        problems += callable_problems(bundle.path, env=os.environ, where=folder / "agent.yaml")
         if problems:
             raise ContractError(problems)
         return bundle

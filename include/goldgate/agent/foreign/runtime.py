@@ -70,6 +70,7 @@ class ForeignRuntime:
         *,
         span_id: str | None = None,
         parent_span_id: str | None = None,
+        started_ns: int | None = None,
         depth: int = 0,  # noqa: ARG002 - it asks no agents
         limits: RunLimits = RunLimits(),  # noqa: B008 - frozen
         delegate: Delegate | None = None,  # noqa: ARG002 - as above
@@ -84,6 +85,7 @@ class ForeignRuntime:
             trace_id=request.trace_id or parts.new_id(16),
             span_id=span_id,
             parent_span_id=parent_span_id,
+            started_ns=started_ns,
         )
         most = Limits(
             max_steps=1,
