@@ -1,13 +1,17 @@
 """What people read on the screen says no more than what was asked."""
 
 import io
+import json
+from datetime import timedelta
 
+import pytest
+import yaml
 from rich.console import Console
 
 from goldgate.contracts.evaluation import Figure
 from goldgate.contracts.release import GateResult
 from goldgate.domain.verdict import Verdict
-from goldgate.entrypoints.display import gates_table
+from goldgate.entrypoints.display import Screen, age, as_yaml, gates_table, grid, one_line
 
 
 def told(against: str, champion: Figure | None) -> str:
@@ -39,3 +43,62 @@ class TestGatesTable:
 
         assert "0.500 (0.400, 0.600)" in text
         assert "0.700 (0.650, 0.750)" in text
+
+
+class TestScreen:
+    def test_writes_json_without_colour_and_without_breaking_a_line(self):
+        out = io.StringIO()
+        value = {"text": "[red]x[/] " + "long " * 100, "none": None}
+
+        Screen(form="json", out=Console(file=out, width=40, soft_wrap=True)).result(value, "a table")
+
+        assert json.loads(out.getvalue()) == value
+
+    def test_colours_no_text_for_people_where_there_is_no_terminal(self):
+        out = io.StringIO()
+
+        Screen(form="table", out=Console(file=out)).result(None, "phase 1 [bold] True")
+
+        assert out.getvalue() == "phase 1 [bold] True\n"
+
+
+class TestAsYaml:
+    def test_writes_each_resource_of_a_list_as_a_document_of_its_own(self):
+        text = as_yaml({"kind": "TaskRunList", "items": [{"b": 1, "a": "ü"}, {"b": 2}]})
+
+        assert list(yaml.safe_load_all(text)) == [{"b": 1, "a": "ü"}, {"b": 2}]
+        assert text.startswith("b: 1\na: ü")
+
+
+class TestAge:
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [
+            (-3, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (130, "2m10s"),
+            (601, "10m"),
+            (3_600, "60m"),
+            (7_260, "2h1m"),
+            (36_000, "10h"),
+            (172_800, "2d"),
+            (180_000, "2d2h"),
+            (900_000, "10d"),
+        ],
+    )
+    def test_says_the_two_largest_units(self, seconds, text):
+        """As `duration.HumanDuration` of Kubernetes' apimachinery does for these."""
+        assert age(timedelta(seconds=seconds)) == text
+
+
+class TestGrid:
+    def test_leaves_no_space_at_the_end_of_a_line(self):
+        assert grid(("A", "B"), [("long", ""), ("x", "y")]) == "A      B\nlong\nx      y"
+
+
+class TestOneLine:
+    def test_cuts_with_a_mark_within_the_length(self):
+        assert one_line("a b\n\tc d", at_most=5) == "a b…"
+        assert one_line("a\nb", at_most=5) == "a b"
