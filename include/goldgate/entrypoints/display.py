@@ -1,9 +1,10 @@
 """What the command line prints: tables for people, JSON for programs, progress on standard error."""
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
 
 import yaml
 from pydantic_core import to_jsonable_python
@@ -75,14 +76,29 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+_DAY: Final = 86_400
+_AGES: Final = (
+    (120, "s", 1, "", 1),
+    (600, "m", 60, "s", 1),
+    (10_800, "m", 60, "", 1),
+    (28_800, "h", 3_600, "m", 60),
+    (172_800, "h", 3_600, "", 1),
+    (8 * _DAY, "d", _DAY, "h", 3_600),
+    (730 * _DAY, "d", _DAY, "", 1),
+    (math.inf, "y", 365 * _DAY, "d", _DAY),
+)
+"""Below so many seconds: a unit and its seconds, and the lesser unit, if one is shown, with its seconds."""
+
+
 def age(span: timedelta) -> str:
-    """Say how long ago, in the two largest units, as kubectl does."""
+    """Say how long ago, as kubectl does: the longer ago, the less exactly.
+
+    Source: `duration.HumanDuration` of Kubernetes' apimachinery.
+    """
     seconds = max(int(span.total_seconds()), 0)
-    for name, size, lesser, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
-        if seconds >= 2 * size:
-            rest = seconds % size // part
-            return f"{seconds // size}{name}" + (f"{rest}{lesser}" if rest and seconds < 10 * size else "")
-    return f"{seconds}s"
+    name, size, lesser, part = next(row[1:] for row in _AGES if seconds < row[0])
+    rest = seconds % size // part if lesser else 0
+    return f"{seconds // size}{name}" + (f"{rest}{lesser}" if rest else "")
 
 
 def progress_of_rows(screen: Screen) -> Callable[[int, int], None]:

@@ -81,14 +81,16 @@ class TestAge:
             (130, "2m10s"),
             (601, "10m"),
             (3_600, "60m"),
-            (7_260, "2h1m"),
+            (7_260, "121m"),
+            (10_860, "3h1m"),
             (36_000, "10h"),
             (172_800, "2d"),
             (180_000, "2d2h"),
             (900_000, "10d"),
+            (800 * 86_400, "2y70d"),
         ],
     )
-    def test_says_the_two_largest_units(self, seconds, text):
+    def test_says_less_the_longer_ago_it_was(self, seconds, text):
         """As `duration.HumanDuration` of Kubernetes' apimachinery does for these."""
         assert age(timedelta(seconds=seconds)) == text
 
