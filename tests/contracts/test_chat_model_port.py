@@ -2,7 +2,7 @@
 
 import pytest
 
-from goldgate.adapters.openai_chat import OpenAIChatModel
+from goldgate.adapters.openai_chat.model import OpenAIChatModel
 from goldgate.contracts.llm import LLMSpec, Price
 from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
@@ -33,6 +33,7 @@ SCRIPTS = {
 @pytest.fixture(params=["scripted", "openai"])
 def model_of(request):
     endpoints: list[ScriptedEndpoint] = []
+    models: list[OpenAIChatModel] = []
 
     def make(script: str) -> ChatModel:
         reply, answer = SCRIPTS[script]
@@ -46,9 +47,12 @@ def model_of(request):
             output_usd_per_million_tokens=60,
         )
         spec = LLMSpec(model="scripted-1", base_url=endpoint.url, price=price, max_retries=0)
-        return OpenAIChatModel(spec, env={})
+        models.append(OpenAIChatModel(spec, price=price, env={}))
+        return models[-1]
 
     yield make
+    for model in models:
+        model.close()
     for endpoint in endpoints:
         endpoint.__exit__()
 
@@ -61,6 +65,15 @@ class TestChatModel:
         assert (reply.tokens_in, reply.tokens_cached, reply.tokens_out) == (10, 4, 5)
         assert reply.cost_usd == pytest.approx(0.001)
         assert reply.is_metered
+
+    def test_names_nobody_else_as_the_one_who_answered(self, model_of):
+        reply = model_of("answer").complete(ASKED, within_s=5)
+
+        assert reply.model in {"", "scripted-1"}
+        assert reply.attempts == 1
+
+    def test_may_be_kept_from_calling(self, model_of):
+        assert model_of("answer").complete(ASKED, tools=[TOOL], may_call=False, within_s=5).content == "Hello."
 
     def test_hands_on_the_tool_calls_it_asks_for_unchecked(self, model_of):
         reply = model_of("tool call").complete(ASKED, tools=[TOOL], within_s=5)

@@ -8,8 +8,9 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskDeferred
 
-from goldgate.adapters.openai_chat import OpenAIChatModel
+from goldgate.adapters.openai_chat.model import OpenAIChatModel
 from goldgate.contracts.llm import LLMSpec
+from goldgate.contracts.prices import price_of
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate_airflow.callbacks import failure_facts
@@ -66,7 +67,7 @@ class TestStepOf:
 
         with ScriptedEndpoint(Answer(body=completion("Yes."))) as endpoint:
             spec = LLMSpec.model_validate({"model": "m-1", "price": price, "baseUrl": endpoint.url})
-            model = OpenAIChatModel(spec, env={})
+            model = OpenAIChatModel(spec, price=price_of(spec).price, env={})
             model.complete([ChatMessage(role="user", content="Hi")], tools=[], within_s=5)
             model.close()
 

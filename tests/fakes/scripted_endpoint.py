@@ -1,5 +1,7 @@
 """An HTTP endpoint on this machine that answers by script."""
 
+import contextlib
+import itertools
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,12 +12,21 @@ from typing import Any, Self
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One HTTP answer. `hang`: none at all, until the endpoint is closed."""
+    """One HTTP answer."""
 
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: bool = False
+    """No answer at all, until the endpoint is closed."""
+    raw: bytes | None = None
+    """Sent in place of `body`, as it is."""
+    wire: bytes | None = None
+    """Sent in place of the whole answer, status line and all; then the connection is closed."""
+    trickle: Sequence[bytes] = ()
+    """Sent in place of the whole answer, piece by piece; the last piece repeats until nobody listens."""
+    pause_s: float = 0.01
+    """Between two pieces."""
 
 
 class ScriptedEndpoint:
@@ -27,6 +38,8 @@ class ScriptedEndpoint:
         self._lock = threading.Lock()
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.sent_pieces = 0
+        self.was_hung_up_on = threading.Event()
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,13 +79,32 @@ class ScriptedEndpoint:
             self._closing.wait()
             handler.close_connection = True
             return
-        content = json.dumps(answer.body(body) if callable(answer.body) else answer.body).encode()
+        if answer.wire is not None or answer.trickle:
+            handler.close_connection = True
+            self._send_raw(handler, answer)
+            return
+        content = answer.raw
+        if content is None:
+            content = json.dumps(answer.body(body) if callable(answer.body) else answer.body).encode()
         handler.send_response(answer.status)
         for name, value in {"Content-Type": "application/json", **answer.headers}.items():
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)
+
+    def _send_raw(self, handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+        if answer.wire is not None:
+            handler.wfile.write(answer.wire)
+            return
+        pieces = itertools.chain(answer.trickle, itertools.repeat(answer.trickle[-1]))
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                handler.wfile.write(piece)
+                self.sent_pieces += 1
+                if self._closing.wait(answer.pause_s):
+                    return
+        self.was_hung_up_on.set()
 
 
 def completion(

@@ -1,11 +1,12 @@
 """LLM: an OpenAI-compatible chat endpoint and one model of it."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.resource_parts import FromEnv, Resource
+from goldgate.domain.models.providers import PROVIDERS
 
 ProviderName = Literal[
     "openai",
@@ -25,6 +26,14 @@ ProviderName = Literal[
     "lmstudio",
 ]
 """Endpoints that speak the OpenAI API and whose address and key variable are known by name."""
+
+
+_OURS_TO_WRITE: Final = frozenset(
+    {
+        *("model", "messages", "tools", "tool_choice", "functions", "function_call"),
+        *("stream", "stream_options", "n"),  # one whole answer is read
+    }
+)
 
 
 class Price(ResourceContract):
@@ -50,6 +59,24 @@ class SamplingParameters(ResourceContract):
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Sent as it is, beside the fields above: what one endpoint knows and others do not."""
+
+    @model_validator(mode="after")
+    def _sends_everything_once(self) -> "SamplingParameters":
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            msg = "one of `maxTokens` and `maxCompletionTokens`"
+            raise ValueError(msg)
+        own = set(type(self).model_fields) - {"extra"}
+        if clashing := sorted(set(self.extra) & (_OURS_TO_WRITE | own)):
+            named = ", ".join(f"`{name}`" for name in clashing)
+            msg = f"nothing in `extra` that is written elsewhere: {named}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def given(self) -> dict[str, JsonValue]:
+        """Everything that is to be sent, under OpenAI's names."""
+        own = self.model_dump(by_alias=False, exclude_none=True, exclude={"extra"})
+        return {**own, **self.extra}
 
 
 class BreakerSpec(ResourceContract):
@@ -94,6 +121,15 @@ class LLMSpec(ResourceContract):
             raise ValueError(msg)
         if self.free and self.price is not None:
             msg = "`price` or `free: true`, not both"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _sets_only_what_is_kept(self) -> "LLMSpec":
+        ignored = PROVIDERS[self.provider].ignored if self.provider is not None else frozenset[str]()
+        if lost := sorted(ignored & self.parameters.given.keys()):
+            named = ", ".join(f"`{name}`" for name in lost)
+            msg = f"no parameter that provider `{self.provider}` takes and ignores: {named}"
             raise ValueError(msg)
         return self
 

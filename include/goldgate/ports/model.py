@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.models.trouble import Trouble
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,22 +42,62 @@ class ChatReply:
     """How often an endpoint was asked for this reply, the fallbacks included."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelUse:
+    """What attempts that gave no answer used, as far as an endpoint said."""
+
+    attempts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    cost_usd: float = 0.0
+
+    def __add__(self, other: "ModelUse") -> "ModelUse":
+        """Add up two accounts."""
+        return ModelUse(
+            attempts=self.attempts + other.attempts,
+            tokens_in=self.tokens_in + other.tokens_in,
+            tokens_out=self.tokens_out + other.tokens_out,
+            tokens_cached=self.tokens_cached + other.tokens_cached,
+            cost_usd=self.cost_usd + other.cost_usd,
+        )
+
+
 class ModelRefusedError(PermanentError):
     """The endpoint refuses the request itself. Its message may quote what was asked: for logs, never for callers."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        """Keep the HTTP status, if there was one."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        trouble: Trouble = Trouble.BAD_REQUEST,
+        use: ModelUse = ModelUse(),
+    ) -> None:
+        """Keep the HTTP status, if there was one, what it was, and what it cost."""
         super().__init__(message)
         self.status = status
+        self.trouble = trouble
+        self.use = use
 
 
 class ModelUnavailableError(TransientError):
     """The endpoint did not answer in time. Its message may quote what was asked: for logs, never for callers."""
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after: timedelta | None = None) -> None:
-        """Keep the HTTP status, if there was one."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: timedelta | None = None,
+        trouble: Trouble = Trouble.SERVER,
+        use: ModelUse = ModelUse(),
+    ) -> None:
+        """Keep the HTTP status, if there was one, what it was, and what it cost."""
         super().__init__(message, retry_after=retry_after)
         self.status = status
+        self.trouble = trouble
+        self.use = use
 
 
 class ChatModel(Protocol):

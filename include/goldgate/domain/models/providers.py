@@ -1,0 +1,94 @@
+"""What is known by name of endpoints that speak the OpenAI API.
+
+An entry holds what their own documentation says; `baseUrl` and `apiKeyFrom` of an LLM go before it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+_PLACE = re.compile(r"\{([A-Z_]+)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """Where an endpoint is, and in what it differs from OpenAI's own."""
+
+    base_url: str
+    """`{NAME}` stands for an environment variable."""
+    key_variable: str | None = None
+    """Where its key is expected. None: it asks for none by default."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that it knows under another name: ours, and its own."""
+    ignored: frozenset[str] = frozenset()
+    """Parameters that it takes and silently does not keep. An LLM that sets one is refused when it is loaded."""
+    wants_json_arguments: bool = False
+    """It refuses a conversation in which the arguments of an earlier call are not a JSON object."""
+    wants_nine_letter_ids: bool = False
+    """It refuses ids of calls that are not nine letters and digits."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that its address is made of."""
+        return tuple(_PLACE.findall(self.base_url))
+
+    def address(self, env: Mapping[str, str]) -> str:
+        """Fill in the address; every variable of it must be there."""
+        return _PLACE.sub(lambda place: env[place[1]].rstrip("/"), self.base_url)
+
+
+_ANTHROPIC_IGNORES = frozenset({"seed", "frequency_penalty", "presence_penalty", "reasoning_effort"})
+_NEW_LIMIT = {"max_tokens": "max_completion_tokens"}
+"""OpenAI's reasoning models refuse `max_tokens`; all its chat models take `max_completion_tokens`."""
+_OLD_LIMIT = {"max_completion_tokens": "max_tokens"}
+
+PROVIDERS: Final[Mapping[str, Provider]] = {
+    "openai": Provider(base_url="https://api.openai.com/v1", key_variable="OPENAI_API_KEY", renamed=_NEW_LIMIT),
+    # https://docs.anthropic.com/en/api/openai-sdk
+    "anthropic": Provider(
+        base_url="https://api.anthropic.com/v1",
+        key_variable="ANTHROPIC_API_KEY",
+        ignored=_ANTHROPIC_IGNORES,
+        wants_json_arguments=True,
+    ),
+    "google": Provider(
+        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        key_variable="GEMINI_API_KEY",
+        wants_json_arguments=True,
+    ),
+    "mistral": Provider(
+        base_url="https://api.mistral.ai/v1",
+        key_variable="MISTRAL_API_KEY",
+        renamed={**_OLD_LIMIT, "seed": "random_seed"},
+        wants_json_arguments=True,
+        wants_nine_letter_ids=True,
+    ),
+    # The key is a short-lived access token (`gcloud auth print-access-token`). Models are
+    # named `google/<model>`. For the location `global`, whose host has no prefix, give `baseUrl`.
+    "vertex": Provider(
+        base_url="https://{GOOGLE_CLOUD_LOCATION}-aiplatform.googleapis.com/v1/projects/{GOOGLE_CLOUD_PROJECT}"
+        "/locations/{GOOGLE_CLOUD_LOCATION}/endpoints/openapi",
+        key_variable="VERTEX_ACCESS_TOKEN",
+        wants_json_arguments=True,
+    ),
+    # The model is the name of a deployment, so its price stands in the LLM. The endpoint's variable ends before
+    # `/openai`.
+    "azure": Provider(
+        base_url="{AZURE_OPENAI_ENDPOINT}/openai/v1", key_variable="AZURE_OPENAI_API_KEY", renamed=_NEW_LIMIT
+    ),
+    "groq": Provider(base_url="https://api.groq.com/openai/v1", key_variable="GROQ_API_KEY"),
+    "deepseek": Provider(base_url="https://api.deepseek.com/v1", key_variable="DEEPSEEK_API_KEY", renamed=_OLD_LIMIT),
+    "xai": Provider(base_url="https://api.x.ai/v1", key_variable="XAI_API_KEY"),
+    "together": Provider(base_url="https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY"),
+    "fireworks": Provider(base_url="https://api.fireworks.ai/inference/v1", key_variable="FIREWORKS_API_KEY"),
+    "openrouter": Provider(base_url="https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY"),
+    # Programs of one's own: the ports they listen on by default, and no key.
+    "vllm": Provider(base_url="http://localhost:8000/v1", wants_json_arguments=True),
+    "ollama": Provider(base_url="http://localhost:11434/v1", renamed=_OLD_LIMIT, wants_json_arguments=True),
+    "lmstudio": Provider(base_url="http://localhost:1234/v1", renamed=_OLD_LIMIT),
+}
+"""By the name that an LLM gives in `provider`. All of them say what a call used, so none is told here not to."""
+
+UNNAMED: Final = Provider(base_url="")
+"""An endpoint that is given by its address alone: taken to be as OpenAI's API is documented, sent what is written."""
