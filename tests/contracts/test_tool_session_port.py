@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from goldgate.adapters.mcp_tools import McpToolSession
+from goldgate.adapters.mcp_tools.session import McpToolSession
 from goldgate.contracts.documents import yaml_documents
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import TransientError

@@ -10,7 +10,10 @@ from goldgate.ports.tools import ToolResult
 
 
 class InMemoryToolSession:
-    """Implements `goldgate.ports.tools.ToolSession` with functions; an exception of theirs is an error result."""
+    """Implements `goldgate.ports.tools.ToolSession` with functions; an exception of theirs is an error result.
+
+    A function may give a whole `ToolResult`.
+    """
 
     def __init__(
         self, tools: Mapping[str, tuple[ToolDefinition, Callable[..., object]]], *, starts: bool = True
@@ -18,6 +21,7 @@ class InMemoryToolSession:
         self._tools = dict(tools)
         self._starts = starts
         self.calls: list[tuple[str, Mapping[str, JsonValue]]] = []
+        self.keys: list[str] = []
         self.keys: list[str] = []
         self.is_closed = False
 
@@ -32,10 +36,14 @@ class InMemoryToolSession:
             return ToolResult(content=str(error), is_error=True)
         self.calls.append((name, arguments))
         self.keys.append(key)
+        self.keys.append(key)
         if name not in self._tools:
             return ToolResult(content=f"Unknown tool: {name}", is_error=True)
         try:
-            return ToolResult(content=str(self._tools[name][1](**arguments)), is_error=False)
+            given = self._tools[name][1](**arguments)
+            if isinstance(given, ToolResult):
+                return given
+            return ToolResult(content=str(given), is_error=False)
         except Exception as error:  # noqa: BLE001 - as a server does
             return ToolResult(content=str(error), is_error=True)
 

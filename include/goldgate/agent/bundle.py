@@ -5,6 +5,7 @@
 ├── agent.yaml, prompts, ...   the folder as it was, without what judges it
 ├── corpus.jsonl               its knowledge, built
 ├── tools.json                 its tools, pinned
+├── agents/<name>/             the agents that it may ask, each a bundle itself
 └── bundle.json                the manifest: agent, files with their digests, digest
 ```
 """
@@ -22,6 +23,13 @@ from goldgate.domain.digest import Digest, canonical_json, digest_tree
 
 _LEFT_OUT = ("gold*", "story*", "release.yaml", "tasks", MANIFEST)
 """Top-level names of a folder that do not serve: what judges the agent, what is asked of it, what is written here."""
+
+AGENTS_FOLDER = "agents"
+
+
+def sub_bundle(bundle: Path, agent: str) -> Path:
+    """Find the bundle of an agent that a bundle's agent may ask. One digest, the outer one, names all of them."""
+    return bundle / AGENTS_FOLDER / agent
 
 
 def verify_bundle(path: Path) -> Digest:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from goldgate.agent import prompts as prompt_rules
 from goldgate.agent.prompts import Prompts, prompt_id
+from goldgate.agent.tools.offers import NAME_FOR_MODELS, offers
 from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.base import Path as FieldPath
 from goldgate.contracts.documents import parse, yaml_documents
 from goldgate.contracts.llm import LLM
-from goldgate.contracts.resources import Agent, MCPServer
+from goldgate.contracts.resources import Agent, AgentGrant, MCPServer, PersonGrant, ToolGrant
 
 AGENT_FILE = "agent.yaml"
 _KINDS: dict[str, type[LLM] | type[MCPServer] | type[Agent]] = {"LLM": LLM, "MCPServer": MCPServer, "Agent": Agent}
@@ -133,6 +134,21 @@ def _broken_references(document: _Document, agent: Agent, documents: _Documents)
         if grant.mcp_server in seen:
             yield document.problem(*path, found=f"`{grant.mcp_server}` twice", expected="one grant for each server")
         seen.add(grant.mcp_server)
+    yield from _unfit_names(document, agent)
+
+
+def _unfit_names(document: _Document, agent: Agent) -> Iterator[Problem]:
+    """Everything the model may call has a name of its own, and one that endpoints take."""
+    owners: dict[str, str] = {}
+    for offer in offers(agent.spec):
+        path = ("spec", {ToolGrant: "tools", AgentGrant: "agents", PersonGrant: "person"}[type(offer.by)])
+        if not NAME_FOR_MODELS.fullmatch(offer.name):
+            expected = "a name that models may call: at most 64 letters, digits, `_` and `-`"
+            yield document.problem(*path, found=f"`{offer.name}`", expected=expected)
+        if offer.name in owners:
+            found = f"`{offer.name}` of {offer.source}, and of {owners[offer.name]}"
+            yield document.problem(*path, found=found, expected="names that differ")
+        owners.setdefault(offer.name, offer.source)
 
 
 def _names_of(kind: type[LLM] | type[MCPServer], documents: _Documents) -> str:

@@ -1,5 +1,6 @@
 """Freeze agents into bundles."""
 
+import contextlib
 import errno
 import platform
 import secrets
@@ -9,18 +10,21 @@ from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
 
-from goldgate.adapters.json_schema import compile_schema
-from goldgate.agent.bundle import copy_folder, read_manifest, seal, verify_bundle
+from goldgate.agent.bundle import AGENTS_FOLDER, copy_folder, read_manifest, seal, sub_bundle, verify_bundle
 from goldgate.agent.folder import AgentFolder, read_agent
+from goldgate.agent.foreign.folder import kind_of
+from goldgate.agent.foreign.runtime import foreign_prompt_id
 from goldgate.agent.memory.corpus import CORPUS_FILE, CorpusRow, build_corpus, write_corpus
-from goldgate.agent.tools.toolbox import TOOLS_FILE, PinnedTool, PinnedTools, pin
+from goldgate.agent.tools.pins import TOOLS_FILE, PinnedTool, read_pins, refuse_drift, refuse_other_pins, write_pins
 from goldgate.contracts.base import ContractError
-from goldgate.contracts.bundle import BundleManifest, digest_files
+from goldgate.contracts.bundle import digest_files
 from goldgate.contracts.documents import read_jsonl
-from goldgate.domain.digest import Digest, canonical_json, digest_json
+from goldgate.domain.digest import Digest, digest_json, short
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.tool_parts import LateToolSession
-from goldgate.ports.model import ToolDefinition
+from goldgate.entrypoints.foreign import copy_foreign
+from goldgate.entrypoints.pinning import PinProposal, ask_servers, propose_pins, refuse_unfit_schemas
+from goldgate.entrypoints.sub_agents import judging_files, sub_agents
+from goldgate.release.check import refuse_secrets
 
 _BUILDER_ENV = ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "AIRFLOW_HOME")
 """All that a corpus builder gets: no addresses, no keys."""
@@ -38,6 +42,8 @@ class FrozenBundle:
     tools: list[str]
     """Allowed tools with the hash of their definition, `name@sha12`, in the order of the grants."""
     files: int
+    agents: tuple[str, ...] = ()
+    """The agents that it may ask, frozen with it, `name@sha12`."""
 
 
 def freeze_agent(
@@ -48,7 +54,7 @@ def freeze_agent(
     corpus_cache: Path | None = None,
     leave_out: Collection[str] = (),
 ) -> FrozenBundle:
-    """Freeze an agent's folder: contracts checked, corpus built, tools pinned.
+    """Freeze an agent's folder: contracts checked, corpus built, tools held to their pins, sub-agents frozen with it.
 
     The same folder gives the same digest on every machine, as long as its corpus builder prints and its tool servers
     offer the same. An existing whole bundle is reused.
@@ -62,38 +68,101 @@ def freeze_agent(
 
     Raises:
         ContractError: The folder breaks its contracts.
-        PermanentError: It holds what cannot be frozen, its builder failed, or a server lacks a tool that is allowed.
+        PermanentError: It holds what cannot be frozen, its builder failed, or agents ask each other in a circle or
+            deeper than `maxDepth`.
+        DriftError: A tool server offers another tool than the pinned one.
         TransientError: A tool server could not be started.
     """
+    if kind_of(folder) != "declared":
+        return _freeze_foreign(folder, into=into, leave_out=leave_out)
     agent = read_agent(folder)
-    into.mkdir(parents=True, exist_ok=True)
-    staging = into / f".staging-{secrets.token_hex(8)}"
-    staging.mkdir()
-    try:
+    asked = sub_agents(agent)
+    with _staging(into) as staging:
         copy_folder(folder, into=staging, leave_out=leave_out)
         rows = _corpus(agent, copied=staging, env=env, cache=corpus_cache)
         (staging / CORPUS_FILE).write_bytes(write_corpus(rows))
-        tools = _pinned_tools(agent, copied=staging, env=env)
-        (staging / TOOLS_FILE).write_bytes(canonical_json(tools.model_dump(mode="json")) + b"\n")
+        pins = _held_pins(agent, copied=staging, env=env)
+        (staging / TOOLS_FILE).write_text(write_pins(pins), encoding="utf-8")
+        frozen = [_freeze_into(staging, each, env=env, corpus_cache=corpus_cache) for each in asked]
         manifest = seal(staging, agent=agent.agent.metadata.name)
         target = into / manifest.digest
         if not _is_whole(target):
             _move(staging, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return _frozen(target, manifest, agent, tools)
-
-
-def _frozen(path: Path, manifest: BundleManifest, agent: AgentFolder, tools: PinnedTools) -> FrozenBundle:
     return FrozenBundle(
-        path=path,
+        path=target,
         digest=Digest(manifest.digest),
         agent=manifest.agent,
         prompt_id=agent.prompt_id,
         model=agent.llm.spec.model,
-        tools=[tool.label for tool in tools.tools],
+        tools=[tool.label for tool in pins],
+        files=len(manifest.files),
+        agents=tuple(f"{each.agent}@{short(each.digest)}" for each in frozen),
+    )
+
+
+def _freeze_foreign(folder: Path, *, into: Path, leave_out: Collection[str]) -> FrozenBundle:
+    """Freeze an agent that was written elsewhere: its files, and the environment that they run in."""
+    with _staging(into) as staging:
+        agent = copy_foreign(folder, into=staging, leave_out=leave_out)
+        manifest = seal(staging, agent=agent.name)
+        target = into / manifest.digest
+        if not _is_whole(target):
+            _move(staging, target)
+    return FrozenBundle(
+        path=target,
+        digest=Digest(manifest.digest),
+        agent=agent.name,
+        prompt_id=foreign_prompt_id(agent, digest=manifest.digest),
+        model=agent.model,
+        tools=[],
         files=len(manifest.files),
     )
+
+
+def propose_agent_pins(
+    folder: Path, *, into: Path, env: Mapping[str, str], corpus_cache: Path | None = None
+) -> PinProposal:
+    """Ask the tool servers of an agent's folder what they offer, as they are when it is frozen.
+
+    Args:
+        folder: The agent's folder. It is only read.
+        into: Where a copy is laid for a while: a server may read the corpus that is built there.
+        env: The environment.
+        corpus_cache: As for `freeze_agent`.
+
+    Raises:
+        ContractError: The folder breaks its contracts.
+        PermanentError: A server lacks a tool that is allowed, or a schema is not JSON Schema.
+        TransientError: A tool server could not be started.
+    """
+    agent = read_agent(folder)
+    with _staging(into) as staging:
+        copy_folder(folder, into=staging)
+        rows = _corpus(agent, copied=staging, env=env, cache=corpus_cache)
+        (staging / CORPUS_FILE).write_bytes(write_corpus(rows))
+        return propose_pins(agent, ask_servers(agent, folder=staging, env=env))
+
+
+@contextlib.contextmanager
+def _staging(into: Path) -> Iterator[Path]:
+    into.mkdir(parents=True, exist_ok=True)
+    staging = into / f".staging-{secrets.token_hex(8)}"
+    staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _freeze_into(staging: Path, folder: Path, *, env: Mapping[str, str], corpus_cache: Path | None) -> FrozenBundle:
+    """Freeze an agent that another one may ask, inside the other's bundle."""
+    refuse_secrets(folder)
+    into = staging / AGENTS_FOLDER / ".frozen"
+    bundle = freeze_agent(folder, into=into, env=env, corpus_cache=corpus_cache, leave_out=judging_files(folder))
+    place = sub_bundle(staging, bundle.agent)
+    bundle.path.rename(place)
+    shutil.rmtree(into)
+    return replace(bundle, path=place)
 
 
 def _is_whole(bundle: Path) -> bool:
@@ -157,36 +226,16 @@ def _require_unchanged(copied: Path, before: Mapping[str, str], *, agent: AgentF
         )
 
 
-def _pinned_tools(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> PinnedTools:
-    before = digest_files(copied)
-    tools = PinnedTools(tools=list(_pins(agent, copied=copied, env=env)))
-    _require_unchanged(copied, before, agent=agent, by="start of the tool servers")
-    return tools
-
-
-def _pins(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> Iterator[PinnedTool]:
-    owners: dict[str, str] = {}
-    for grant, server in zip(agent.agent.spec.tools, agent.servers, strict=True):
-        session = LateToolSession(server, folder=copied, env=env)
-        try:
-            offered = {definition.name: definition for definition in session.definitions()}
-        finally:
-            session.close()
-        for name in grant.allow:
-            if name in owners:
-                raise PermanentError(
-                    f"Found tool `{name}` allowed from `{owners[name]}` and from `{grant.mcp_server}`; expected "
-                    f"names that differ, in `{agent.folder}`. Allow one of them."
-                )
-            owners[name] = grant.mcp_server
-            yield pin(grant.mcp_server, _offered(offered, name, server=grant.mcp_server))
-
-
-def _offered(offered: Mapping[str, ToolDefinition], name: str, *, server: str) -> ToolDefinition:
-    if name not in offered:
-        names = ", ".join(f"`{each}`" for each in sorted(offered)) or "none"
-        raise PermanentError(
-            f"Found no tool `{name}` at tool server `{server}`, which offers {names}. Correct `allow` of its grant."
-        )
-    compile_schema(offered[name].input_schema)
-    return offered[name]
+def _held_pins(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> list[PinnedTool]:
+    """Read the pins that were reviewed, and hold the servers to them as they are now."""
+    name = agent.agent.metadata.name
+    pins = read_pins(agent.folder)
+    refuse_other_pins(agent.agent.spec.tools, pins, agent=name)
+    for tool in pins:
+        refuse_unfit_schemas(tool.definition, server=tool.server)
+    if pins:
+        before = digest_files(copied)
+        offered = ask_servers(agent, folder=copied, env=env)
+        _require_unchanged(copied, before, agent=agent, by="start of the tool servers")
+        refuse_drift(pins, offered, agent=name)
+    return pins

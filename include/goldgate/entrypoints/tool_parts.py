@@ -9,19 +9,46 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from goldgate.adapters.json_schema import compile_schema
+from goldgate.agent.folder import AgentFolder
+from goldgate.agent.tools.pins import read_pins, refuse_other_pins
+from goldgate.agent.tools.toolbox import Toolbox
 from goldgate.contracts.resources import MCPServer
+from goldgate.domain.errors import PermanentError
 from goldgate.ports.model import ToolDefinition
 from goldgate.ports.tools import ToolResult, ToolSession
+
+
+def open_toolbox(agent: AgentFolder, *, bundle: Path, env: Mapping[str, str]) -> Toolbox:
+    """Make the tools of a frozen agent callable. Their servers start when a tool is first called.
+
+    Args:
+        agent: The agent, as it is frozen.
+        bundle: Its folder, verified.
+        env: The environment. Of it, a server gets the PATH and what its `envFrom` names.
+
+    Raises:
+        PermanentError: A tool of the grants has no pin, or a pin is of a tool that is not granted.
+    """
+    pins = read_pins(bundle)
+    refuse_other_pins(agent.agent.spec.tools, pins, agent=agent.agent.metadata.name)
+    sessions = {server.metadata.name: LateToolSession(server, folder=bundle, env=env) for server in agent.servers}
+    return Toolbox(pins, spec=agent.agent.spec, sessions=sessions, compile_schema=compile_schema)
 
 
 class LateToolSession:
     """A session whose adapter is imported, and whose server is started, when a tool is first called."""
 
     def __init__(self, server: MCPServer, *, folder: Path, env: Mapping[str, str]) -> None:
-        """Remember how to open it."""
+        """Remember how to open it.
+
+        Raises:
+            PermanentError: A variable that its `envFrom` or `headersFrom` names is not set.
+        """
         self._server = server
         self._folder = folder
         self._path = env.get("PATH", "")
+        self._secrets = _secrets(server, env)
         self._lock = threading.Lock()
         self._session: ToolSession | None = None
 
@@ -42,7 +69,20 @@ class LateToolSession:
     def _opened(self) -> ToolSession:
         with self._lock:
             if self._session is None:
-                from goldgate.adapters.mcp_tools import McpToolSession  # noqa: PLC0415 - import cost, see above
+                from goldgate.adapters.mcp_tools.session import McpToolSession  # noqa: PLC0415 - import cost, see above
 
-                self._session = McpToolSession(self._server, folder=self._folder, path=self._path)
+                self._session = McpToolSession(
+                    self._server, folder=self._folder, path=self._path, secrets=self._secrets
+                )
             return self._session
+
+
+def _secrets(server: MCPServer, env: Mapping[str, str]) -> dict[str, str]:
+    """Read what a server needs and nobody writes down, by the name under which it gets it."""
+    named = {**server.spec.env_from, **server.spec.headers_from}
+    if missing := sorted({source.env for source in named.values() if not env.get(source.env)}):
+        raise PermanentError(
+            f"Found no environment variable `{'`, `'.join(missing)}`, which tool server "
+            f"`{server.metadata.name}` needs; set it."
+        )
+    return {name: env[source.env].strip() for name, source in named.items()}

@@ -21,15 +21,20 @@ class ToolResult:
     """Nobody knows whether it acted: it did not answer in time, or its server ended."""
 
 
-ArgumentCheck = Callable[[Mapping[str, JsonValue]], list[str]]
-"""Holds arguments to one JSON Schema: a sentence for each problem (path, found, expected), none if they fit."""
+ArgumentCheck = Callable[[JsonValue], list[str]]
+"""Holds a value to one JSON Schema: a sentence for each problem (path, found, expected), none if it fits."""
 
 
 class ToolSession(Protocol):
     """An open connection to one tool server. Safe to call from several threads."""
 
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
-        """List what the server offers. Raises `TransientError` if it cannot be started or asked in time."""
+        """List what the server offers now, or offered no longer ago than the session may believe.
+
+        Raises:
+            TransientError: It cannot be started, reached or asked in time.
+            PermanentError: It cannot be used as it is described: a variable is not set, a key is refused.
+        """
 
     def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str = "") -> ToolResult:
         """Call one tool. A failure of the tool or of its server is a result with `is_error`.

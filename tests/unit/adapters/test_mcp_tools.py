@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.adapters.mcp_tools import McpToolSession
+from goldgate.adapters.mcp_tools.session import McpToolSession
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import TransientError
 from tests.fakes.agent_folders import SERVER_PROGRAM
@@ -47,14 +47,15 @@ class TestARunningServer:
 
 
 class TestAServerThatCannotStart:
-    def test_is_an_error_result_that_says_what_it_wrote(self, tmp_path):
+    def test_tells_people_what_it_wrote_and_the_model_only_that_it_is_not_there(self, tmp_path):
+        """What a program writes may hold anything, its secrets too."""
         opened = session(tmp_path, args=["gone.py"])
 
         result = opened.call("add", {}, within_s=20)
 
-        assert result.is_error
-        assert "Tool server `calc` did not start" in result.content
-        assert "gone.py" in result.content
+        assert (result.is_error, result.content) == (True, "Tool server `calc` is not available.")
+        with pytest.raises(TransientError, match=r"`calc` did not start: .*\n.*gone\.py"):
+            opened.definitions(within_s=20)
 
     def test_names_a_program_that_is_not_there(self, tmp_path):
         with pytest.raises(TransientError, match="no program `no-such-program` on the PATH"):

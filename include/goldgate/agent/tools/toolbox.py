@@ -1,79 +1,29 @@
-"""The tools an agent may call: pinned by their definitions, allowed by name, checked before every call."""
+"""The tools an agent may call: pinned by their definitions, allowed by name, checked before and after every call."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Final
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
-from goldgate.agent.memory.tokens import cut_to_tokens
-from goldgate.contracts.base import Contract
-from goldgate.contracts.prediction import ToolCall
+from goldgate.agent.tools.arguments import read_arguments
+from goldgate.agent.tools.offers import Offer, offers, own_definition
+from goldgate.agent.tools.pins import PinnedTool, diff
+from goldgate.agent.tools.results import ToolOutcome, cleaned, outcome_of
+from goldgate.contracts.resources import AgentGrant, AgentSpec, PersonGrant
 from goldgate.domain.conversation import ToolRequest
-from goldgate.domain.digest import Digest, digest_json, short
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.ports.model import ToolDefinition
+from goldgate.domain.json_examples import example_of
+from goldgate.domain.runs.state import Call, Fate, Need
 from goldgate.ports.tools import ArgumentCheck, ToolSession
 
-TOOLS_FILE = "tools.json"
+_log = logging.getLogger(__name__)
 
-_MOST_RESULT_TOKENS = 4000
-"""A longer result is cut, so that one call cannot fill the model's window."""
+CompileSchema = Callable[[Mapping[str, JsonValue]], ArgumentCheck]
 
-
-class PinnedTool(Contract):
-    """A tool as it was when the bundle was frozen. Its server must still offer exactly this."""
-
-    server: str
-    name: str
-    description: str
-    input_schema: dict[str, JsonValue]
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Digest of name, description and schema."""
-
-    @property
-    def definition(self) -> ToolDefinition:
-        """The tool as the model sees it."""
-        return ToolDefinition(name=self.name, description=self.description, input_schema=self.input_schema)
-
-    @property
-    def label(self) -> str:
-        """Name and hash for people: `name@sha12`."""
-        return f"{self.name}@{short(self.sha256)}"
-
-
-class PinnedTools(Contract):
-    """Every tool of an agent, in the order of its grants."""
-
-    tools: list[PinnedTool]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolOutcome:
-    """What became of one call."""
-
-    call: ToolCall
-    content: str
-    """For the model: the result, or what to do differently."""
-    was_allowed: bool
-
-
-def digest_of(definition: ToolDefinition) -> Digest:
-    """Name a tool's definition: any change to name, description or schema gives another digest."""
-    return digest_json(
-        {"name": definition.name, "description": definition.description, "input_schema": definition.input_schema}
-    )
-
-
-def pin(server: str, definition: ToolDefinition) -> PinnedTool:
-    """Pin a definition as it is now."""
-    return PinnedTool(
-        server=server,
-        name=definition.name,
-        description=definition.description,
-        input_schema=definition.input_schema,
-        sha256=digest_of(definition),
-    )
+_LONGEST_QUESTION: Final = 4_000
+_LONGEST_EXAMPLE: Final = 1_000
 
 
 class Toolbox:
@@ -81,15 +31,34 @@ class Toolbox:
 
     def __init__(
         self,
-        tools: Sequence[PinnedTool],
+        pins: Sequence[PinnedTool],
         *,
+        spec: AgentSpec,
         sessions: Mapping[str, ToolSession],
-        compile_schema: Callable[[Mapping[str, JsonValue]], ArgumentCheck],
+        compile_schema: CompileSchema,
     ) -> None:
-        self._tools = {tool.name: tool for tool in tools}
+        """Prepare every check.
+
+        Args:
+            pins: One for each tool of the agent's grants.
+            spec: What the agent may call, and how.
+            sessions: The tool servers, by name.
+            compile_schema: Prepares a check.
+
+        Raises:
+            PermanentError: A tool that is granted has no pin, or a schema is none.
+        """
+        self._offers = {offer.name: offer for offer in offers(spec)}
+        self._pins = {tool.name: tool for tool in pins}
         self._sessions = sessions
-        self._checks = {tool.name: compile_schema(tool.input_schema) for tool in tools}
-        self.definitions = tuple(tool.definition for tool in tools)
+        self._most_tokens = spec.limits.max_result_tokens
+        definitions = [own_definition(offer) or self._pinned(offer).definition for offer in self._offers.values()]
+        self.definitions = tuple(definitions)
+        self._schemas = {each.name: each.input_schema for each in definitions}
+        self._checks = {each.name: compile_schema(each.input_schema) for each in definitions}
+        self._promises = {
+            each.name: compile_schema(each.output_schema) for each in definitions if each.output_schema is not None
+        }
 
     def open(self, *, within_s: float) -> list[str]:
         """Start every tool server now, so that no caller waits for it; say which cannot be reached.
@@ -104,59 +73,117 @@ class Toolbox:
                 problems.append(f"Tool server `{server}` is not available: {error}")
         return problems
 
-    def call(self, request: ToolRequest, *, within_s: float) -> ToolOutcome:
-        """Check one call that the model asks for, and make it if it may be made."""
-        tool = self._tools.get(request.name)
-        arguments, problem = _read_arguments(request.arguments)
-        if tool is None:
-            allowed = ", ".join(f"`{name}`" for name in self._tools) or "none"
-            found = f"There is no tool `{request.name}`; the tools are: {allowed}."
-            return _refused(request.name, arguments, found, was_allowed=False)
-        if not problem and (found_problems := self._checks[tool.name](arguments)):
-            problem = "\n".join(found_problems)
-        if problem:
-            advice = f"The arguments of `{tool.name}` do not fit its schema. Correct them and call again:\n{problem}"
-            return _refused(tool.name, arguments, advice, was_allowed=True)
-        return self._made(tool, arguments, within_s=within_s)
+    def allows(self, name: str) -> bool:
+        """Tell whether the agent may call something of that name."""
+        return name in self._offers
 
-    def _made(self, tool: PinnedTool, arguments: dict[str, JsonValue], *, within_s: float) -> ToolOutcome:
+    def agent_of(self, name: str) -> AgentGrant | None:
+        """Find the agent that a call asks; None for any other call."""
+        offer = self._offers.get(name)
+        return offer.by if offer is not None and isinstance(offer.by, AgentGrant) else None
+
+    def vet(self, request: ToolRequest) -> Call:
+        """Hold one call that the model asks for to the tools and their schemas, before anything is done.
+
+        Returns:
+            `DONE` with a text for the model if it must not be made; `AWAITED` if a person has the word first; else
+            `STARTED`.
+        """
+        call = Call(id=request.id, name=request.name, arguments=request.arguments)
+        offer = self._offers.get(request.name)
+        if offer is None:
+            allowed = ", ".join(f"`{name}`" for name in self._offers) or "none"
+            name = cleaned(request.name)[:80]
+            return _refused(call, f"There is no tool `{name}`; the tools are: {allowed}.")
+        arguments, problem = read_arguments(request.arguments)
+        problems = f"- the arguments: {problem}" if problem else "\n".join(self._checks[offer.name](arguments))
+        call = Call(id=request.id, name=offer.name, arguments=request.arguments, nature=offer.nature)
+        if problems:
+            return _refused(call, self._advice(offer, problems))
+        if isinstance(offer.by, PersonGrant):
+            return _awaited(call, Need.ANSWER, str(arguments["question"]))
+        if offer.needs_approval:
+            written = json.dumps(arguments, ensure_ascii=False, indent=2)
+            return _awaited(call, Need.APPROVAL, f"May `{offer.name}` of {offer.source} be called with:\n{written}")
+        return call
+
+    def call(self, call: Call, *, within_s: float) -> ToolOutcome:
+        """Make a call that was vetted, by its key. Never raises."""
+        tool = self._pins.get(call.name)
+        arguments, problem = read_arguments(call.arguments)
+        if tool is None or problem or not self.allows(call.name):
+            return ToolOutcome(content=f"`{call.name}` cannot be called like this. Answer without it.", is_error=True)
         session = self._sessions[tool.server]
         try:
-            drift = _drift(tool, session.definitions(within_s=within_s))
-        except (PermanentError, TransientError) as error:
-            drift = f"Tool server `{tool.server}` is not available: {error}"
-        if drift:
-            return _refused(tool.name, arguments, f"{drift} Answer without this tool.", was_allowed=True)
-        result = session.call(tool.name, arguments, within_s=within_s)
-        call = ToolCall(name=tool.name, arguments=arguments, is_error=result.is_error)
-        content = cut_to_tokens(result.content, budget=_MOST_RESULT_TOKENS)
-        return ToolOutcome(call=call, content=content, was_allowed=True)
+            refusal = self._drift(tool, session, within_s=within_s)
+            if refusal is not None:
+                return ToolOutcome(content=f"{refusal} Answer without this tool.", is_error=True)
+            result = session.call(tool.name, arguments, within_s=within_s, key=call.key)
+        except Exception as error:  # noqa: BLE001 - whatever a session raises, the run goes on, and knows nothing of the call
+            _log.exception("agent.tool.broke", extra={"tool": tool.name, "server": tool.server})
+            kind = type(error).__name__
+            content = f"`{tool.name}` broke ({kind}); it may or may not have acted."
+            return ToolOutcome(content=content, is_error=True, is_fate_unknown=True)
+        return outcome_of(result, check=self._promises.get(tool.name), name=tool.name, most_tokens=self._most_tokens)
 
     def close(self) -> None:
         """End every session."""
         for session in self._sessions.values():
             session.close()
 
+    def _pinned(self, offer: Offer) -> PinnedTool:
+        if offer.name not in self._pins:
+            raise PermanentError(f"Found no pin for the tool `{offer.name}` of {offer.source}; freeze the agent again.")
+        return self._pins[offer.name]
 
-def _drift(tool: PinnedTool, offered: Sequence[ToolDefinition]) -> str | None:
-    live = next((definition for definition in offered if definition.name == tool.name), None)
-    if live is None:
-        return f"Tool server `{tool.server}` no longer offers `{tool.name}`."
-    if live != tool.definition:
-        return f"Tool `{tool.name}` is now {short(digest_of(live))}, but {short(tool.sha256)} was reviewed."
-    return None
+    def _drift(self, tool: PinnedTool, session: ToolSession, *, within_s: float) -> str | None:
+        """Say for the model why a tool is not called; what its server offers now goes to the log alone."""
+        try:
+            offered = session.definitions(within_s=within_s)
+        except (PermanentError, TransientError) as error:
+            _log.warning("agent.tool.unavailable", extra={"server": tool.server, "reason": str(error)})
+            return f"Tool server `{tool.server}` is not available."
+        live = next((each for each in offered if each.name == tool.name), None)
+        if live == tool.definition:
+            return None
+        shown = diff(tool.definition, live, server=tool.server)
+        _log.warning("agent.tool.drifted", extra={"tool": tool.name, "server": tool.server, "diff": shown})
+        if live is None:
+            return f"Tool server `{tool.server}` no longer offers `{tool.name}`."
+        return f"Tool `{tool.name}` is not the one that was reviewed, and is not called."
+
+    def _advice(self, offer: Offer, problems: str) -> str:
+        example = example_of(self._schemas[offer.name], fits=lambda value: not self._checks[offer.name](value))
+        shown = "" if example is None else json.dumps(example, ensure_ascii=False)
+        fitting = f"\nAn example that fits: {shown}" if shown and len(shown) <= _LONGEST_EXAMPLE else ""
+        return (
+            f"Not called: the arguments of `{offer.name}` do not fit its schema. Correct them and call again:\n"
+            f"{problems}{fitting}"
+        )
 
 
-def _read_arguments(raw: str) -> tuple[dict[str, JsonValue], str | None]:
-    try:
-        value = json.loads(raw or "{}")
-    except (json.JSONDecodeError, RecursionError) as error:
-        return {}, f"found `{raw[:80]}`, which is not JSON ({error}); expected one JSON object."
-    if not isinstance(value, dict):
-        return {}, f"found a JSON {type(value).__name__}; expected one JSON object."
-    return value, None
+def _refused(call: Call, content: str) -> Call:
+    return Call(
+        id=call.id,
+        name=call.name,
+        arguments=call.arguments,
+        nature=call.nature,
+        fate=Fate.DONE,
+        content=cleaned(content),
+        is_error=True,
+    )
 
 
-def _refused(name: str, arguments: dict[str, JsonValue], content: str, *, was_allowed: bool) -> ToolOutcome:
-    call = ToolCall(name=name, arguments=arguments, is_error=True)
-    return ToolOutcome(call=call, content=content, was_allowed=was_allowed)
+def _awaited(call: Call, need: Need, question: str) -> Call:
+    more = len(question) - _LONGEST_QUESTION
+    # Whoever approves must know that there is more than is shown.
+    cut = f"{question[:_LONGEST_QUESTION]} [… {more} more characters: they stand in the run]" if more > 0 else question
+    return Call(
+        id=call.id,
+        name=call.name,
+        arguments=call.arguments,
+        nature=call.nature,
+        fate=Fate.AWAITED,
+        need=need,
+        question=cut,
+    )

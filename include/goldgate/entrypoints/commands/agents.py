@@ -1,6 +1,7 @@
 """`goldgate agent ...`, `goldgate rollback`, `goldgate traffic`: one agent at a time."""
 
 import getpass
+import os
 from pathlib import Path
 
 import click
@@ -8,8 +9,10 @@ from pydantic import JsonValue
 
 from goldgate.agent.folder import read_agent
 from goldgate.contracts.release import Promotion
+from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.commands.common import ExitCode, command
-from goldgate.entrypoints.display import Screen
+from goldgate.entrypoints.display import Screen, printable
+from goldgate.entrypoints.freezing import propose_agent_pins
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
@@ -33,10 +36,9 @@ def list_agents(*, screen: Screen, settings: Settings) -> None:
 @command
 def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None:
     """Check an agent's contracts: resources, prompts, tools, corpus, gold set and its pin, policy, secrets."""
-    folder = Path(name_or_folder)
-    is_folder = "/" in name_or_folder or (folder / "agent.yaml").is_file()
-    name = read_agent(folder).agent.metadata.name if is_folder else name_or_folder
-    found = Playbook(Wiring(settings)).validate(name, source=str(folder) if is_folder else "")
+    folder = _named_folder(name_or_folder)
+    name = read_agent(folder).agent.metadata.name if folder is not None else name_or_folder
+    found = Playbook(Wiring(settings)).validate(name, source="" if folder is None else str(folder))
     report: dict[str, JsonValue] = {
         "agent": found.bundle.agent,
         "bundle_digest": found.bundle.digest,
@@ -44,10 +46,42 @@ def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None
         "prompt": found.bundle.prompt_id,
         "model": found.bundle.model,
         "tools": list(found.bundle.tools),
+        "agents": list(found.bundle.agents),
         "gold_digest": found.gold.digest,
         "gold_rows": len(found.gold.rows),
     }
     screen.result(report, "\n".join(f"{key}: {value}" for key, value in report.items()))
+
+
+@agent.command("pin")
+@click.argument("name_or_folder")
+@click.option("--yes", is_flag=True, help="Write without asking. For a change that was reviewed elsewhere.")
+@command
+def pin_tools(name_or_folder: str, *, yes: bool, screen: Screen, settings: Settings) -> ExitCode:
+    """Pin the tools that an agent may call, as their servers offer them now, in its `tools.json`.
+
+    What changes is shown first. Read it: a tool's description is an instruction to the model.
+    """
+    folder = _named_folder(name_or_folder) or settings.agents / name_or_folder
+    proposal = propose_agent_pins(
+        folder, into=settings.home / "pinning", env=os.environ, corpus_cache=settings.home / "corpora"
+    )
+    value: dict[str, JsonValue] = {"path": str(proposal.path), "tools": [tool.label for tool in proposal.pins]}
+    if not proposal.changes:
+        screen.result({**value, "changed": False}, f"Nothing changes in {proposal.path}.")
+        return ExitCode.DONE
+    screen.progress(printable(proposal.diff) or "The definitions are the same; the file is written anew.")
+    if not yes and not click.confirm(f"Write {proposal.path}?", err=True):
+        raise PermanentError(f"`{proposal.path}` stays as it was. With `--yes` nobody is asked.")
+    proposal.accept()
+    screen.result({**value, "changed": True}, f"Pinned in {proposal.path}: {', '.join(t.label for t in proposal.pins)}")
+    return ExitCode.DONE
+
+
+def _named_folder(name_or_folder: str) -> Path | None:
+    """Read an argument as a path, if it is one; None: it is the name of an agent."""
+    folder = Path(name_or_folder)
+    return folder if "/" in name_or_folder or (folder / "agent.yaml").is_file() else None
 
 
 @click.command()

@@ -1,0 +1,137 @@
+"""MCP over streamable HTTP: the SDK's transport, behind a guard that bounds answers and names refusals.
+
+A redirect to another origin is never followed, so that secret headers go nowhere else (the SDK sees to it). Nothing of
+this process's environment is used: no proxy, no `.netrc`.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import httpx2
+from mcp.client.streamable_http import streamable_http_client
+
+from goldgate.adapters.mcp_tools.wire import HTTP_REFUSED, MOST_BYTES, Streams, Wire
+
+_MOST_STREAMED: Final = 64_000_000
+"""Of one event stream: a server that writes more of it than that is cut off, and connected to again."""
+_ACCEPTED: Final = 202
+_BAD: Final = 400
+_NOT_FOUND: Final = 404
+_NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a tool server is, and what is sent to it with every request."""
+
+    url: str
+    headers: Mapping[str, str]
+    timeout_s: float
+
+    @contextlib.asynccontextmanager
+    async def connect(self, wire: Wire) -> AsyncIterator[Streams]:
+        """Open a client, and end the server's session when the context ends."""
+        # A stream may be silent for as long as a call may take; a little longer, so that the call's own limit speaks.
+        timeout = httpx2.Timeout(self.timeout_s, read=self.timeout_s + 5)
+        guard = Guard(httpx2.AsyncHTTPTransport(trust_env=False))
+        # Not compressed: what is bounded is what was sent.
+        headers = {**self.headers, "accept-encoding": "identity"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=timeout, transport=guard, trust_env=False) as client,
+            streamable_http_client(self.url, http_client=client, max_sse_event_size=MOST_BYTES) as streams,
+        ):
+            try:
+                yield streams
+            finally:
+                wire.ended.set()
+
+
+class Guard(httpx2.AsyncBaseTransport):
+    """Turns whatever is no answer of MCP into an error that says what it was, and cuts what is too long."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request."""
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx2.TransportError as error:
+            kind = "unreached" if isinstance(error, _NEVER_SENT) else "lost"
+            return _refusal(request, kind=kind, status=502, found=type(error).__name__)
+        if request.method == "POST" and (foreign := _kind(request, response)) is not None:
+            await response.aclose()
+            found = f"HTTP {response.status_code}" if response.status_code >= _BAD else _content_type(response)
+            return _refusal(request, kind=foreign, status=max(response.status_code, _BAD), found=found)
+        if response.status_code >= _BAD and request.method == "POST":
+            return await _error_of(request, response)
+        is_stream = _content_type(response) == "text/event-stream"
+        most = _MOST_STREAMED if is_stream else MOST_BYTES
+        return httpx2.Response(
+            status_code=response.status_code,
+            headers=response.headers,
+            stream=_Bounded(response.stream, most=most),  # type: ignore[arg-type]  # that of an async transport is async
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Give back the connections."""
+        await self._inner.aclose()
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream, *, most: int) -> None:
+        self._inner = inner
+        self._most = most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._inner:
+            size += len(chunk)
+            if size > self._most:
+                raise httpx2.StreamError(f"more than {self._most} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _kind(request: httpx2.Request, response: httpx2.Response) -> str | None:
+    """Name what an answer to a message is, if it is none of MCP; None if it is one, or a redirect."""
+    status, content = response.status_code, _content_type(response)
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return "foreign"
+    if status == _NOT_FOUND and "mcp-session-id" in request.headers:
+        return "session_lost"
+    if content == "application/json" or response.has_redirect_location or status == _ACCEPTED:
+        return None
+    if status >= _BAD:
+        return "refused"
+    return None if content == "text/event-stream" else "foreign"
+
+
+async def _error_of(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """Hand on an error of JSON-RPC; any other JSON at such a status is a refusal by HTTP."""
+    status = response.status_code
+    try:
+        body = b"".join([chunk async for chunk in _Bounded(response.stream, most=MOST_BYTES)])  # type: ignore[arg-type]
+        value = json.loads(body)
+    except (httpx2.StreamError, httpx2.TransportError, ValueError, RecursionError):
+        value, body = None, b""
+    finally:
+        await response.aclose()
+    if not isinstance(value, dict) or not isinstance(value.get("error"), dict) or "jsonrpc" not in value:
+        return _refusal(request, kind="refused", status=status, found=f"HTTP {status}")
+    return httpx2.Response(status_code=status, headers={"content-type": "application/json"}, content=body)
+
+
+def _content_type(response: httpx2.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _refusal(request: httpx2.Request, *, kind: str, status: int, found: str) -> httpx2.Response:
+    error = {"code": HTTP_REFUSED, "message": found[:80] or "an answer without a type", "data": [kind, status]}
+    return httpx2.Response(status_code=status, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
