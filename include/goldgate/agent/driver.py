@@ -46,7 +46,7 @@ class TaskRunDriver(RunParts):
             LeaseLostError: Another process took the run over. It was not written any more.
             RunHeldError: Another process works on it.
         """
-        return self.go_on(self.store.create(self._named(run)).metadata.name)
+        return self.go_on(self.store.create(run.model_copy(update={"status": TaskRunStatus()})).metadata.name)
 
     def go_on(self, name: str) -> TaskRun:
         """Work on a run that was created before; see `run`. One that is over, or waits in vain, is left as it is."""
@@ -58,14 +58,14 @@ class TaskRunDriver(RunParts):
             found = self._read(name)
             if self.stop.is_set() or not state_of(found.status).is_waiting_for_a_person:
                 return found
-            # Once more round: a word that came between the last look and the end of the lease would otherwise lie there.
+            # Once more round: a word that came between the last look and the lease's end would otherwise lie there.
 
     def _take_up(self, name: str) -> None:
         last_renewed = self.store.last_renewed(name)
         lease = self.store.take(name, owner=self.owner, for_s=self.lease_s)
         keeper = LeaseKeeper(self.store, lease, for_s=self.lease_s, clock=self.clock, above=self.above)
         with keeper:
-            run = self._read(name)
+            run = self._named(self._read(name))
             if run.status.phase.is_terminal:
                 return
             record = RunRecord(
@@ -85,12 +85,16 @@ class TaskRunDriver(RunParts):
         return lambda state: cancel_sub_runs(state, self.store, clock=self.clock, by=f"run {name}")
 
     def _named(self, run: TaskRun) -> TaskRun:
-        """Give a run the ids that it keeps for ever, and nothing else that it did not earn."""
+        """Give a run that nobody has begun the ids that it then keeps for ever."""
+        if run.status.start_time is not None or run.status.phase.is_terminal:
+            return run
         run_id = f"{run.metadata.name}-{self.new_id(4)}"
-        status = TaskRunStatus(
-            trace_id=self.trace_id or self.new_id(16), span_id=self.new_id(8), progress=RunProgress(run_id=run_id)
-        )
-        return run.model_copy(update={"status": status})
+        ids = {
+            "trace_id": self.trace_id or self.new_id(16),
+            "span_id": self.new_id(8),
+            "progress": RunProgress(run_id=run_id),
+        }
+        return run.model_copy(update={"status": run.status.model_copy(update=ids)})
 
     def _read(self, name: str) -> TaskRun:
         if (found := self.store.read(name)) is None:

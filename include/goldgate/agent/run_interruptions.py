@@ -62,9 +62,13 @@ class Interruptions:
             LeaseLostError: Another process works on the run.
             RunInterruptedError: This process is to end.
         """
+        self.check()
+        return self.heard(state)
+
+    def check(self) -> None:
+        """Raise if this process may not go on; see `__call__`."""
         self.keeper.check()
         self._check_stop()
-        return self.heard(state)
 
     def heard(self, state: RunState) -> Event | None:
         """Tell what was said to the run, or that its time is over."""

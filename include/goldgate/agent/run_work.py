@@ -1,5 +1,6 @@
 """What is done on one run under one lease, from where its record stands to where it stops."""
 
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ LEASE_S: Final = 30.0
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
 
+_LOOK_EVERY_S: Final = 0.05
 _SETTLE_LOOKS: Final = 20
 _SETTLE_EVERY_S: Final = 0.1
 """A sub-run in a thread of this process hears within a twentieth of a second that it is to end."""
@@ -169,7 +171,7 @@ class RunWork:
         task, waited_s, pause_s = self._task(), 0.0, _FIRST_PAUSE_S
         while True:
             try:
-                return self.parts.open_agent(task.agent_ref, self._bundle())
+                return self._open(task.agent_ref)
             except PermanentError as error:
                 self._take(advance(self.record.state, Broke(reason=str(error))))
                 return None
@@ -183,6 +185,28 @@ class RunWork:
             pause_s = min(pause_s, self.parts.wait_for_agent_s - waited_s)
             self._pause(pause_s)
             waited_s, pause_s = waited_s + pause_s, min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+    def _open(self, name: str) -> Agent:
+        """Open the agent from a thread of its own, so that the end of this process need not wait for it."""
+        opened: queue.SimpleQueue[Agent | BaseException] = queue.SimpleQueue()
+        bundle = self._bundle()
+
+        def run() -> None:
+            try:
+                opened.put(self.parts.open_agent(name, bundle))
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                opened.put(error)
+
+        threading.Thread(target=run, name="goldgate-open", daemon=True).start()
+        while True:
+            try:
+                outcome = opened.get(timeout=_LOOK_EVERY_S)
+            except queue.Empty:
+                self.interruptions.check()
+                continue
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
 
     def _drive(self, step: Step, agent: Agent) -> None:
         run = self.record.run

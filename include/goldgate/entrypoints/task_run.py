@@ -1,222 +1,86 @@
-"""Run an agent on one message, as a local process, every transition recorded before it is acted on.
+"""Run an agent on one message, every transition recorded before it is acted on: `<home>/taskruns/<name>.json`.
 
-A run that was killed while it worked is not taken up again: a tool may have acted, so it ends as Failed and says so.
+`python -m goldgate.entrypoints.task_run NAME` works on a run that was created before. A process that is asked to end
+(SIGTERM) records how far it came and lets go of the run within a second; whoever runs it again goes on.
+
+Exit codes: 0 answered, 1 failed, 2 wrong usage, 5 impossible as it is, 6 waits for a person, 75 not now: interrupted,
+worked on by another process, or its agent is not there.
 """
 
+import argparse
+import os
+import re
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from goldgate.adapters.file_locks import FileLocks
+from goldgate.adapters.file_task_runs import FileTaskRunStore
+from goldgate.adapters.process_owners import this_process
 from goldgate.adapters.system_clock import SystemClock
-from goldgate.agent.episode import Episode
-from goldgate.agent.runtime import AgentRuntime
+from goldgate.agent.driver import TaskRunDriver
 from goldgate.contracts.base import ContractError, Problem
-from goldgate.contracts.documents import read_json, read_yaml
-from goldgate.contracts.durable import write_durably
-from goldgate.contracts.prediction import PredictRequest
+from goldgate.contracts.documents import read_yaml
 from goldgate.contracts.resource_parts import Metadata
-from goldgate.contracts.task_runs import ContextMessage, Task, TaskRun, TaskRunSpec, TaskRunStatus, TaskSpec
-from goldgate.domain.conversation import ChatMessage
+from goldgate.contracts.run_mapping import state_of
+from goldgate.contracts.task_runs import Task, TaskRun, TaskRunSpec
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.task_run import (
-    AgentReady,
-    AgentUnavailable,
-    Answered,
-    Broke,
-    Effect,
-    Event,
-    Phase,
-    RunState,
-    Step,
-    ToolsDone,
-    ToolsRequested,
-    Validated,
-    advance,
-)
-from goldgate.entrypoints.agents import load_agent
-from goldgate.entrypoints.freezing import freeze_agent
+from goldgate.domain.runs.state import Phase
+from goldgate.entrypoints.logs import log_as_json
+from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
-from goldgate.ports.delivery import Clock
+from goldgate.ports.agents import Agent
+from goldgate.ports.task_runs import TaskRunStore
+from goldgate.ports.traces import SpanSink
 
-_PREVIEW_CHARS = 60
-_LONGEST_NAME = 63
+ANSWERED: Final = 0
+FAILED: Final = 1
+IMPOSSIBLE: Final = 5
+WAITING: Final = 6
+TRY_AGAIN: Final = 75
+"""EX_TEMPFAIL of sysexits.h."""
 
-OpenAgent = Callable[[str], AgentRuntime]
-"""Opens an agent by its name. TransientError: not there yet. PermanentError: a person must act."""
+_LONGEST_NAME: Final = 63
+_BUNDLE: Final = re.compile(r"[0-9a-f]{64}(/agents/[a-z0-9][-a-z0-9]*)*")
 
 
-def run_task(spec: TaskRunSpec | TaskRun, *, settings: Settings, env: Mapping[str, str]) -> TaskRun:
-    """Run a TaskRun until it has answered, failed, or waits for an agent that is not there.
+def open_store(settings: Settings) -> TaskRunStore:
+    """Open where the runs of this machine are recorded."""
+    return FileTaskRunStore(settings.home / "taskruns", clock=SystemClock())
 
-    The record is `<home>/taskruns/<name>.json`. A run that is over is returned as it was recorded; one that waits goes
-    on when it is run again.
+
+def run_task(
+    spec: TaskRunSpec | TaskRun,
+    *,
+    settings: Settings,
+    env: Mapping[str, str],
+    wait_for_agent_s: float = 0.0,
+    stop: threading.Event | None = None,
+) -> TaskRun:
+    """Work on a TaskRun until it is over, waits for a person or for its agent, or this process is to end.
+
+    One that is over is returned as it was recorded; any other goes on where its record stands.
 
     Args:
         spec: What to run; a specification alone gets a name of its own.
         settings: Where agents and records are.
         env: The environment that the agent's resources refer to.
+        wait_for_agent_s: How long to wait for an agent that is not there, before the run is left waiting.
+        stop: Set, it lets go of the run within a second. None: SIGTERM does so, in a main thread that leaves it its
+            default effect.
 
     Raises:
         PermanentError: Another run has that name, or the record cannot be read.
-        TransientError: Another process is working on that run.
+        LeaseLostError: Another process took the run over while this one slept.
+        RunHeldError: Another process works on that run.
     """
     run = spec if isinstance(spec, TaskRun) else _named(spec)
-    driver = TaskRunDriver(
-        records=settings.home / "taskruns",
-        agents=settings.agents,
-        open_agent=lambda name: _open_agent(name, settings=settings, env=env),
-        clock=SystemClock(),
-    )
-    with FileLocks(settings.home / "locks").hold(f"taskrun-{run.metadata.name}", within_s=0):
+    with _driving(settings, env=env, wait_for_agent_s=wait_for_agent_s, stop=stop) as driver:
         return driver.run(run)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskRunDriver:
-    """Does what a run's states ask for, one after the other."""
-
-    records: Path
-    agents: Path
-    open_agent: OpenAgent
-    clock: Clock
-
-    def run(self, run: TaskRun) -> TaskRun:
-        """Take up a run where its record leaves it."""
-        found = self._found(run)
-        if found is not None and found.status.phase.is_terminal:
-            return found
-        recorder = _Recorder(path=self._path(run), run=found or run, clock=self.clock)
-        recorder.begin()
-        state = recorder.state
-        if state.phase not in {Phase.INITIALIZING, Phase.PENDING}:
-            reason = f"interrupted in phase {state.phase.value}: a tool may have acted. Start a new run."
-            recorder.take(advance(state, Broke(reason=reason)))
-            return recorder.run
-        try:
-            task = self._task(run.spec)
-        except PermanentError as error:
-            recorder.take(advance(state, Broke(reason=str(error))))
-            return recorder.run
-        recorder.describe(task)
-        recorder.take(advance(state, Validated()))
-        self._answer(task, recorder)
-        return recorder.run
-
-    def _answer(self, task: TaskSpec, recorder: "_Recorder") -> None:
-        try:
-            agent = self.open_agent(task.agent_ref)
-        except TransientError as error:
-            recorder.take(advance(recorder.state, AgentUnavailable(reason=str(error))))
-            return
-        except PermanentError as error:
-            recorder.take(advance(recorder.state, Broke(reason=str(error))))
-            return
-        try:
-            self._converse(agent.episode(PredictRequest(question=task.user_message)), recorder)
-        finally:
-            agent.close()
-
-    def _converse(self, episode: Episode, recorder: "_Recorder") -> None:
-        episode.start()
-        step = self._next(episode, recorder, otherwise=AgentReady())
-        while step.effect is not Effect.STOP:
-            calls = len(episode.pending)
-            episode.step()
-            otherwise = ToolsRequested(count=len(episode.pending)) if not calls else ToolsDone(count=calls)
-            step = self._next(episode, recorder, otherwise=otherwise)
-
-    def _next(self, episode: Episode, recorder: "_Recorder", *, otherwise: Event) -> Step:
-        event = otherwise
-        messages = list(episode.messages)
-        if episode.is_over:
-            response = episode.finish()
-            event = Broke(reason=response.error) if response.error else Answered(output=response.answer)
-            if messages and messages[-1].role == "assistant" and not response.error:
-                # What leaves is what was checked, in the record too.
-                messages[-1] = ChatMessage(role="assistant", content=response.answer)
-        recorder.converse(messages, trace_id=episode.trace_id)
-        return recorder.take(advance(recorder.state, event))
-
-    def _found(self, run: TaskRun) -> TaskRun | None:
-        path = self._path(run)
-        if not path.exists():
-            return None
-        found = read_json(path, TaskRun)
-        if found.spec != run.spec:
-            raise PermanentError(
-                f"Found another run named `{run.metadata.name}` in `{path}`, which asks something else; expected a new "
-                "name or the same `spec`. Rename the run."
-            )
-        return found
-
-    def _path(self, run: TaskRun) -> Path:
-        return self.records / f"{run.metadata.name}.json"
-
-    def _task(self, spec: TaskRunSpec) -> TaskSpec:
-        if spec.agent_ref is not None and spec.user_message is not None:
-            return TaskSpec(agent_ref=spec.agent_ref, user_message=spec.user_message)
-        return find_task(spec.task_ref or "", agents=self.agents).spec
-
-
-@dataclass(kw_only=True)
-class _Recorder:
-    """Writes every state of a run before anything is done about it."""
-
-    path: Path
-    run: TaskRun
-    clock: Clock
-
-    @property
-    def state(self) -> RunState:
-        """The run as its transitions see it."""
-        status = self.run.status
-        return RunState(
-            phase=status.phase,
-            status=status.status,
-            detail=status.status_detail,
-            error=status.error,
-            output=status.output,
-        )
-
-    def begin(self) -> None:
-        """Note when work on the run began."""
-        if self.run.status.start_time is None:
-            self._update(start_time=self.clock.now(), span_id=secrets.token_hex(8))
-        self._write()
-
-    def describe(self, task: TaskSpec) -> None:
-        """Note what is asked."""
-        text = task.user_message
-        preview = text if len(text) <= _PREVIEW_CHARS else f"{text[:_PREVIEW_CHARS]}…"
-        self._update(user_message_preview=preview)
-
-    def converse(self, messages: list[ChatMessage], *, trace_id: str) -> None:
-        """Note the conversation so far."""
-        self._update(context_window=[_context_message(message) for message in messages], trace_id=trace_id)
-
-    def take(self, step: Step) -> Step:
-        """Record the state that a step leads to."""
-        state = step.state
-        self._update(
-            phase=state.phase,
-            status=state.status,
-            ready=state.phase in {Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING, Phase.FINAL_ANSWER},
-            status_detail=f"{step.reason}: {state.detail}",
-            error=state.error,
-            output=state.output,
-            completion_time=self.clock.now() if state.phase.is_terminal else None,
-        )
-        self._write()
-        return step
-
-    def _update(self, **fields: object) -> None:
-        status = self.run.status.model_copy(update=fields)
-        self.run = self.run.model_copy(update={"status": TaskRunStatus.model_validate(status.model_dump())})
-
-    def _write(self) -> None:
-        write_durably(self.path, self.run.model_dump_json(by_alias=True, indent=2).encode() + b"\n")
 
 
 def find_task(name: str, *, agents: Path) -> Task:
@@ -240,6 +104,89 @@ def find_task(name: str, *, agents: Path) -> Task:
     return task
 
 
+class AgentOpener:
+    """Opens the agents of one run and of those that it asks. Their spans go one way, that of the first agent."""
+
+    def __init__(self, *, settings: Settings, env: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._env = env
+        self._lock = threading.Lock()
+        self._sink: SpanSink | None = None
+
+    def __call__(self, name: str, bundle: str) -> Agent:
+        """Open an agent.
+
+        Args:
+            name: Its folder below `settings.agents`.
+            bundle: The frozen agent that began the run, `<digest>` or `<digest>/agents/<name>` of one inside another.
+                Empty: the folder is frozen as it is now.
+
+        Raises:
+            TransientError: There is no such agent, or that bundle is gone; it may come back.
+            PermanentError: It cannot answer as it is.
+        """
+        # Imported late: reading a record, waiting and refusing need none of it.
+        from goldgate.entrypoints.agents import load_agent  # noqa: PLC0415 - as above
+
+        path = _bundle_of(name, bundle, settings=self._settings, env=self._env)
+        return load_agent(path, env=self._env, sink=self._sink_for(name))
+
+    def close(self) -> None:
+        """Send the spans that are left, within a bounded time."""
+        if self._sink is not None:
+            self._sink.close()
+
+    def _sink_for(self, agent: str) -> SpanSink:
+        from goldgate.entrypoints.tracing import open_sink  # noqa: PLC0415 - as above
+
+        with self._lock:
+            if self._sink is None:
+                self._sink = open_sink(self._settings, env=self._env, agent=agent)
+            return self._sink
+
+
+def _bundle_of(name: str, bundle: str, *, settings: Settings, env: Mapping[str, str]) -> Path:
+    bundles = settings.home / "bundles"
+    if bundle:
+        if not _BUNDLE.fullmatch(bundle):
+            raise PermanentError(f"Found the bundle `{bundle}` in the record; expected a digest. Restore the record.")
+        if not (bundles / bundle).is_dir():
+            raise TransientError(
+                f"Found no bundle `{bundle}` in `{bundles}`, by which the run was begun; it ends with no other. Bring "
+                "it back, or cancel the run and start it anew."
+            )
+        return bundles / bundle
+    folder = settings.agents / name
+    if not (folder / "agent.yaml").is_file():
+        raise TransientError(
+            f"Found no agent `{name}` in `{settings.agents}`; expected `{name}/agent.yaml`. Run again when it is there."
+        )
+    from goldgate.entrypoints.freezing import freeze_agent  # noqa: PLC0415 - only to begin a run
+
+    cache = settings.home / "corpus-cache"
+    return freeze_agent(folder, into=bundles, env=env, corpus_cache=cache).path
+
+
+@contextmanager
+def _driving(
+    settings: Settings, *, env: Mapping[str, str], wait_for_agent_s: float, stop: threading.Event | None
+) -> Iterator[TaskRunDriver]:
+    opener = AgentOpener(settings=settings, env=env)
+    with _stopping(stop) as stopping:
+        try:
+            yield TaskRunDriver(
+                store=open_store(settings),
+                open_agent=opener,
+                find_task=lambda name: find_task(name, agents=settings.agents).spec,
+                clock=SystemClock(),
+                owner=this_process(),
+                wait_for_agent_s=wait_for_agent_s,
+                stop=stopping,
+            )
+        finally:
+            opener.close()
+
+
 def _named(spec: TaskRunSpec) -> TaskRun:
     of = spec.agent_ref or spec.task_ref or ""
     suffix = secrets.token_hex(4)
@@ -247,24 +194,55 @@ def _named(spec: TaskRunSpec) -> TaskRun:
     return TaskRun(kind="TaskRun", metadata=Metadata(name=name), spec=spec)
 
 
-def _open_agent(name: str, *, settings: Settings, env: Mapping[str, str]) -> AgentRuntime:
-    folder = settings.agents / name
-    if not (folder / "agent.yaml").is_file():
-        raise TransientError(
-            f"Found no agent `{name}` in `{settings.agents}`; expected `{name}/agent.yaml`. Run again when it is there."
-        )
-    cache = settings.home / "corpus-cache"
-    bundle = freeze_agent(folder, into=settings.home / "bundles", env=env, corpus_cache=cache)
-    return load_agent(bundle.path, env=env)
-
-
-def _context_message(message: ChatMessage) -> ContextMessage:
-    return ContextMessage(
-        role=message.role,
-        content=message.content,
-        tool_calls=[
-            {"id": asked.id, "type": "function", "function": {"name": asked.name, "arguments": asked.arguments}}
-            for asked in message.tool_requests
-        ],
-        tool_call_id=message.tool_call_id,
+@contextmanager
+def _stopping(stop: threading.Event | None) -> Iterator[threading.Event]:
+    """Have SIGTERM set an event, unless somebody else has a use for the signal."""
+    event = stop or threading.Event()
+    is_ours = (
+        stop is None
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
+    if is_ours:
+        signal.signal(signal.SIGTERM, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def exit_code_of(run: TaskRun) -> int:
+    """Say how a run stands, as an exit code."""
+    state = state_of(run.status)
+    if state.phase is Phase.FINAL_ANSWER:
+        return ANSWERED
+    if state.phase is Phase.FAILED:
+        return FAILED
+    return WAITING if state.is_waiting_for_a_person else TRY_AGAIN
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Work on a recorded run by its name."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="name of a run that was created before")
+    parser.add_argument("--wait-for-agent-s", type=float, default=0.0, help="how long to wait for a missing agent")
+    arguments = parser.parse_args(argv)
+    log_as_json()
+    try:
+        settings = Settings.from_env(os.environ)
+        waits_s = arguments.wait_for_agent_s
+        with _driving(settings, env=os.environ, wait_for_agent_s=waits_s, stop=None) as driver:
+            done = driver.go_on(arguments.name)
+    except (TransientError, PermanentError) as error:
+        print(f"task_run: {error}", file=sys.stderr)  # noqa: T201 - a log
+        return TRY_AGAIN if isinstance(error, TransientError) else IMPOSSIBLE
+    except OSError as error:
+        print(f"task_run: {refused(error)}", file=sys.stderr)  # noqa: T201 - as above
+        return TRY_AGAIN
+    print(f"task_run: {arguments.name}: {done.status.phase.value}: {done.status.status_detail}", file=sys.stderr)  # noqa: T201 - as above
+    return exit_code_of(done)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
