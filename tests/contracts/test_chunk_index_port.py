@@ -14,9 +14,16 @@ CHUNKS = [
 ]
 
 
-@pytest.fixture(params=["in memory", "tantivy", "faiss"])
-def index(request):
+@pytest.fixture(params=["in memory", "tantivy", "faiss", "tantivy on disk", "faiss on disk"])
+def index(request, tmp_path):
+    ids = [chunk.id for chunk in CHUNKS]
     match request.param:
+        case "tantivy on disk":
+            TantivyIndex.write(CHUNKS, tmp_path)
+            return TantivyIndex.open(tmp_path, ids)
+        case "faiss on disk":
+            FaissIndex.write(CHUNKS, tmp_path, embedder=InMemoryEmbedder())
+            return FaissIndex.open(tmp_path, ids, embedder=InMemoryEmbedder())
         case "tantivy":
             return TantivyIndex.build(CHUNKS)
         case "faiss":

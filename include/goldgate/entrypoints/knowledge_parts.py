@@ -6,23 +6,33 @@ Adapters are imported when an agent needs them: on two cores openai takes 0.9 s,
 
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldgate.adapters.tantivy_index import TantivyIndex
 from goldgate.agent.memory.knowledge import Knowledge
 from goldgate.agent.memory.late_interaction import LateInteractionReranker
 from goldgate.contracts.resources import EmbedderSpec, RetrievalSpec
-from goldgate.ports.knowledge import Chunk, ChunkIndex, Embedder, Reranker
+from goldgate.entrypoints.index_parts import open_indexes
+from goldgate.ports.knowledge import Chunk, Embedder, Reranker
 
 if TYPE_CHECKING:
     from goldgate.adapters.wordllama_embedder import WordLlamaEmbedder
 
 
-def open_knowledge(spec: RetrievalSpec, *, chunks: Sequence[Chunk], env: Mapping[str, str]) -> Knowledge:
-    """Index an agent's passages, in memory.
+def open_knowledge(
+    spec: RetrievalSpec, *, chunks: Sequence[Chunk], env: Mapping[str, str], indexes: Path | None = None
+) -> Knowledge:
+    """Open an agent's passages with their indexes.
 
-    No index is kept: the digest of a bundle could not hold it, because its bytes differ from build to build, and one
-    outside the digest would have to be believed. 359 passages take 0.2 s on two cores.
+    An index is not in the bundle: its bytes differ from build to build, so that no digest could hold it. It is made
+    once on a machine, kept under `GOLDGATE_HOME`, and shared by all processes.
+
+    Args:
+        spec: How passages are found.
+        chunks: The passages, from the bundle.
+        env: What the embedder refers to.
+        indexes: Where indexes are kept. By default `indexes/` in the `GOLDGATE_HOME` of `env`; without either, or where
+            the folder cannot be written, the index is made in memory.
 
     Raises:
         PermanentError: A variable that the embedder names is not set, or its endpoint refuses.
@@ -31,13 +41,17 @@ def open_knowledge(spec: RetrievalSpec, *, chunks: Sequence[Chunk], env: Mapping
     by_id = {chunk.id: chunk for chunk in chunks}
     if spec.mode == "none":
         return Knowledge(spec=spec, chunks=by_id, lexical=None, vectors=None, reranker=None)
-    vectors: ChunkIndex | None = None
-    if _needs_vectors(spec):
-        from goldgate.adapters.faiss_index import FaissIndex  # noqa: PLC0415 - import cost, see above
-
-        vectors = FaissIndex.build(chunks, embedder=open_embedder(spec.embedder, env=env))
+    embedder = open_embedder(spec.embedder, env=env) if _needs_vectors(spec) else None
+    folder = indexes or (Path(env["GOLDGATE_HOME"]) / "indexes" if env.get("GOLDGATE_HOME") else None)
+    lexical, vectors = open_indexes(chunks, folder=folder, embedder=embedder, made_by=_address(spec.embedder, env))
     reranker = _reranker(spec, chunks=chunks)
-    return Knowledge(spec=spec, chunks=by_id, lexical=TantivyIndex.build(chunks), vectors=vectors, reranker=reranker)
+    return Knowledge(spec=spec, chunks=by_id, lexical=lexical, vectors=vectors, reranker=reranker)
+
+
+def _address(spec: EmbedderSpec, env: Mapping[str, str]) -> Mapping[str, str]:
+    """Name the embedder's endpoint: two of them may call different models by one name."""
+    address = spec.base_url or (env.get(spec.base_url_from.env) if spec.base_url_from else None)
+    return {"endpoint": address} if address else {}
 
 
 def _needs_vectors(spec: RetrievalSpec) -> bool:
