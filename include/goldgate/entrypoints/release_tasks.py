@@ -4,29 +4,21 @@ Records stay in the release's folder; a task returns only what people look at an
 """
 
 import os
-import re
 from datetime import UTC, datetime
-from typing import Final, assert_never
+from typing import assert_never
 
 from pydantic import JsonValue
 
-from goldgate.contracts.documents import parse
 from goldgate.contracts.release import CanaryRecord, Evaluation, Judgement, ReleaseOrder
-from goldgate.contracts.resource_parts import Metadata
-from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.canary import Abort, Advance, Complete, GiveUp, Hold, Step
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.rehearsal import Rehearsal, rehearse, rehearse_champion
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.task_run import run_task as run_one_task
 from goldgate.entrypoints.wiring import Wiring
 from goldgate.ports.records import ReleaseStore
 
 Told = dict[str, JsonValue]
-
-_LONGEST_NAME: Final = 63
-"""Of a resource, as Kubernetes has it."""
 
 
 def open_release(agent: str, source: str, reason: str, by: str, release_id: str) -> Told:
@@ -144,26 +136,6 @@ def ci(release_id: str, agent: str, source: str) -> Told:
     """Check, evaluate, build and judge an agent, changing no version and no alias."""
     done = rehearse(_playbook(), agent, source=source, by="airflow", rehearsal_id=release_id)
     return _rehearsed(done)
-
-
-def run_task(release_id: str, agent: str | None, user_message: str | None, task: str | None) -> Told:
-    """Run one TaskRun as a process of this machine. The run bears the id, so that a retry goes on with it.
-
-    Raises:
-        ContractError: Neither a task, nor an agent and a message.
-    """
-    asked = {"taskRef": task, "agentRef": agent, "userMessage": user_message}
-    spec = parse({name: value for name, value in asked.items() if value}, TaskRunSpec, where="the task run")
-    name = re.sub(r"[^a-z0-9-]+", "-", release_id).strip("-")[-_LONGEST_NAME:].strip("-")
-    run = TaskRun(kind="TaskRun", metadata=Metadata(name=name), spec=spec)
-    done = run_one_task(run, settings=Settings.from_env(os.environ), env=os.environ)
-    return {
-        "name": name,
-        "phase": done.status.phase.value,
-        "reason": done.status.error or done.status.status_detail,
-        "output": done.status.output,
-        "trace_id": done.status.trace_id,
-    }
 
 
 def _playbook() -> Playbook:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from goldgate.agent.recorded_delegate import PARENT, sub_runs
 from goldgate.contracts.run_mapping import state_of
 from goldgate.contracts.task_runs import CallStatus, TaskRun
 from goldgate.domain.errors import PermanentError
@@ -119,6 +120,22 @@ class TaskDesk:
         """Give the calls that wait for a person to whom nobody has left a word yet."""
         answered = {word.call_key for word in self.store.words(run.metadata.name)}
         return tuple(call for call in run.status.calls if call.fate is Fate.AWAITED and call.key not in answered)
+
+    def questions(self, run: TaskRun) -> list[tuple[TaskRun, CallStatus]]:
+        """Give all that waits for a person so that a run goes on, that of the agents it asked included."""
+        own = [(run, call) for call in self.unanswered(run)]
+        below = [found for sub_run in self.below(run) for found in self.questions(sub_run)]
+        return [*own, *below]
+
+    def below(self, run: TaskRun) -> list[TaskRun]:
+        """Give the runs of other agents that a run waits for."""
+        return sub_runs(state_of(run.status), self.store)
+
+    def above(self, run: TaskRun) -> TaskRun | None:
+        """Find the run that waits for this one, if there is one and it is not over."""
+        name = run.metadata.annotations.get(PARENT)
+        found = None if name is None else self.store.read(name)
+        return None if found is None or found.status.phase.is_terminal else found
 
     def _asked(self, run: TaskRun, wanted: str | None) -> CallStatus:
         name = run.metadata.name

@@ -81,9 +81,16 @@ def events_table(events: Sequence[RunEvent], *, now: datetime) -> str:
     return grid(("AGE", "REASON", "MESSAGE"), rows)
 
 
-def run_text(run: TaskRun, *, now: datetime, full: bool = False) -> str:
-    """Describe one run: what it was asked, how it fares, what it asks of a person, and what happened."""
-    return "\n".join(_description(run, now=now, full=full))
+def run_text(run: TaskRun, *, now: datetime, full: bool = False, below: Sequence[TaskRun] = ()) -> str:
+    """Describe one run: what it was asked, how it fares, what it asks of a person, and what happened.
+
+    Args:
+        run: The run.
+        now: For the ages.
+        full: Show the conversation whole.
+        below: Runs of other agents that it waits for: what they ask, this run waits for too.
+    """
+    return "\n".join(_description(run, now=now, full=full, below=below))
 
 
 def awaited_lines(run: TaskRun) -> Iterator[str]:
@@ -96,7 +103,7 @@ def awaited_lines(run: TaskRun) -> Iterator[str]:
             yield from (f"  goldgate task answer {run.metadata.name} {call.id} {way}" for way in _ANSWERS[call.need])
 
 
-def _description(run: TaskRun, *, now: datetime, full: bool) -> Iterator[str]:
+def _description(run: TaskRun, *, now: datetime, full: bool, below: Sequence[TaskRun]) -> Iterator[str]:
     status = run.status
     yield f"Name:         {run.metadata.name}"
     yield from _pairs("Labels:", run.metadata.labels)
@@ -114,7 +121,7 @@ def _description(run: TaskRun, *, now: datetime, full: bool) -> Iterator[str]:
         yield from (f"  {line}" for line in _call(call))
     if state_of(status).is_waiting_for_a_person:
         yield "Waiting for a person:"
-        yield from (f"  {line}" for line in awaited_lines(run))
+        yield from (f"  {line}" for each in (run, *below) for line in awaited_lines(each))
     yield "Conversation:" if status.context_window else f"Conversation: {_NONE}"
     for message in status.context_window:
         yield from (f"  {line}" for line in _message(message, full=full))

@@ -54,7 +54,11 @@ def answer(
     if no_resume:
         return tell_run(screen, desk.find(name)) and ExitCode.DONE
     try:
-        return tell_run(screen, _go_on(desk.find(name), settings=settings))
+        run = _go_on(desk.find(name), settings=settings)
+        while run.status.phase.is_terminal and (caller := desk.above(run)) is not None:
+            screen.progress(f"{run.metadata.name}  {run.status.phase.value}; {caller.metadata.name} goes on")
+            run = _go_on(caller, settings=settings)
+        return tell_run(screen, run)
     except RunHeldError as error:
         screen.progress(f"The process that works on it takes the answer: {error}")
         return ExitCode.DONE

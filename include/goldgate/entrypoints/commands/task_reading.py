@@ -71,8 +71,9 @@ def get(
 @command_with("table", "json", "yaml")
 def describe(name: str, *, full: bool, screen: Screen, settings: Settings) -> None:
     """Show all that is known of the run NAME, and what it asks of a person."""
-    run = desk_of(settings).find(name)
-    screen.result(run, run_text(run, now=SystemClock().now(), full=full))
+    desk = desk_of(settings)
+    run = desk.find(name)
+    screen.result(run, run_text(run, now=SystemClock().now(), full=full, below=desk.below(run)))
 
 
 @click.command()

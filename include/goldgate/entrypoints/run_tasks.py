@@ -1,0 +1,180 @@
+"""What the tasks of the DAG `agent_task_run` call: TaskRuns with values that JSON carries in and out.
+
+All state is in the run's record. A task returns what people look at, and what tells it whether to wait.
+"""
+
+import os
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import JsonValue
+
+from goldgate.adapters.system_clock import SystemClock
+from goldgate.agent.run_work import has_work
+from goldgate.contracts.documents import parse
+from goldgate.contracts.resource_parts import Metadata
+from goldgate.contracts.task_runs import CallStatus, TaskRun, TaskRunSpec
+from goldgate.domain.errors import PermanentError
+from goldgate.domain.runs.events import Word
+from goldgate.domain.runs.state import Phase
+from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.task_desk import FITTING, TaskDesk, waits_for_a_person
+from goldgate.entrypoints.task_log import run_logged
+from goldgate.entrypoints.task_run import open_store
+from goldgate.ports.task_runs import RunHeldError
+
+Told = dict[str, JsonValue]
+
+OPTIONS: Final = {Word.APPROVE: "Approve", Word.DENY: "Deny", Word.ANSWER: "Answer"}
+"""What a person chooses from in the Airflow UI."""
+
+_FIELDS: Final = {
+    "agent": "agentRef",
+    "user_message": "userMessage",
+    "task": "taskRef",
+    "deadline_s": "deadlineSeconds",
+}
+_LIMITS: Final = {
+    "max_steps": "maxSteps",
+    "timeout_s": "timeoutSeconds",
+    "max_tokens": "maxTokens",
+    "max_cost_usd": "maxCostUsd",
+}
+
+
+def run_task(name: str, spec: dict[str, JsonValue]) -> Told:
+    """Work on the TaskRun of that name as far as it goes now; a retry goes on with the same one.
+
+    Raises:
+        ContractError: Neither a task, nor an agent and a message.
+    """
+    asked: dict[str, JsonValue] = {_FIELDS[key]: value for key, value in spec.items() if key in _FIELDS}
+    if limits := {_LIMITS[key]: value for key, value in spec.items() if key in _LIMITS}:
+        asked["limits"] = limits
+    if unknown := sorted(set(spec) - set(_FIELDS) - set(_LIMITS)):
+        raise PermanentError(f"Found {', '.join(unknown)} in the task run; expected {', '.join((*_FIELDS, *_LIMITS))}.")
+    checked = parse(asked, TaskRunSpec, where="the task run")
+    run = TaskRun(kind="TaskRun", metadata=Metadata(name=name), spec=checked)
+    settings = Settings.from_env(os.environ)
+    desk = _desk(settings)
+    try:
+        done = run_logged(run, settings=settings, env=os.environ)
+    except RunHeldError:
+        # Somebody works on it by hand, or the lease of a worker that vanished has not ended yet.
+        return _told(desk.find(name), desk, waits_for="process")
+    return _told(done, desk)
+
+
+def look_at_task(name: str, asked: list[str]) -> Told:
+    """Say whether a run that waited can go on.
+
+    Args:
+        name: Name of the run.
+        asked: Keys of the calls that it waited for a person with.
+    """
+    desk = _desk(Settings.from_env(os.environ))
+    run = desk.find(name)
+    if run.status.phase.is_terminal:
+        return {"decision": "go_on", "reason": f"The run is over: {run.status.phase.value}."}
+    if has_work(run, store=desk.store, clock=desk.clock):
+        return {"decision": "go_on", "reason": "Somebody answered, or its deadline is past."}
+    if {call.key for _, call in desk.questions(run)} != set(asked):
+        return {"decision": "go_on", "reason": "It asks something else now."}
+    return {"decision": "hold", "reason": run.status.status_detail}
+
+
+def answer_task(name: str, key: str, option: str, text: str, by: str) -> Told:
+    """Leave a person's answer for a run.
+
+    Returns:
+        `outcome`: "answered"; "again" if the choice does not fit what is asked; "elsewhere" if somebody else was first.
+    """
+    desk = _desk(Settings.from_env(os.environ))
+    call = _awaited(desk, name, key)
+    if call is None:
+        return {"outcome": "elsewhere", "reason": "It was answered elsewhere, or its run is over."}
+    word = next((word for word, label in OPTIONS.items() if label == option), None)
+    if word is None or word not in FITTING[call.need] or (word is Word.ANSWER and not text.strip()):
+        return {"outcome": "again", "reason": f"`{option}` needs a text here, or does not fit what is asked."}
+    desk.answer(name, call=key, word=word, text=text, by=by)
+    return {"outcome": "answered", "reason": f"{by}: {word.value}"}
+
+
+def look_at_question(name: str, key: str) -> Told:
+    """Say whether a question still waits for a person."""
+    call = _awaited(_desk(Settings.from_env(os.environ)), name, key)
+    if call is None:
+        return {"decision": "over", "reason": "It was answered elsewhere, or its run is over."}
+    return {"decision": "hold", "reason": call.question}
+
+
+def cancel_task(name: str, reason: str, by: str) -> Told:
+    """End a run, whoever works on it. One that is over stays as it is."""
+    settings = Settings.from_env(os.environ)
+    desk = _desk(settings)
+    run = desk.find(name)
+    if run.status.phase.is_terminal:
+        return _told(run, desk)
+    desk.cancel(name, reason=reason, by=by)
+    try:
+        run = run_logged(run, settings=settings, env=os.environ)
+    except RunHeldError:
+        run = desk.find(name)
+    return _told(run, desk)
+
+
+def _desk(settings: Settings) -> TaskDesk:
+    return TaskDesk(store=open_store(settings), clock=SystemClock())
+
+
+def _awaited(desk: TaskDesk, name: str, key: str) -> CallStatus | None:
+    run = desk.find(name)
+    return next((call for call in desk.unanswered(run) if call.key == key), None)
+
+
+def _told(run: TaskRun, desk: TaskDesk, *, waits_for: str | None = None) -> Told:
+    status = run.status
+    usage = status.usage
+    return {
+        "name": run.metadata.name,
+        "phase": status.phase.value,
+        "status": status.status.value,
+        "reason": status.error or status.status_detail,
+        "output": status.output,
+        "refused": status.refused,
+        "waits_for": _waits_for(run) if waits_for is None else waits_for,
+        "questions": [_question(asking, call) for asking, call in desk.questions(run)],
+        "trace_id": status.trace_id,
+        "span_id": status.span_id,
+        "run_id": status.progress.run_id,
+        "bundle": status.progress.bundle,
+        "usage": usage.model_dump(mode="json", by_alias=False),
+        "started_at": _iso(status.start_time),
+        "completed_at": _iso(status.completion_time),
+    }
+
+
+def _waits_for(run: TaskRun) -> str:
+    if run.status.phase.is_terminal:
+        return ""
+    if waits_for_a_person(run):
+        return "person"
+    return "agent" if run.status.phase is Phase.PENDING else "process"
+
+
+def _question(run: TaskRun, call: CallStatus) -> Told:
+    fitting = [label for word, label in OPTIONS.items() if word in FITTING[call.need]]
+    return {
+        "run": run.metadata.name,
+        "agent": run.spec.agent_ref or f"task/{run.spec.task_ref}",
+        "key": call.key,
+        "tool": call.name,
+        "need": call.need.value,
+        "question": call.question,
+        "arguments": call.arguments,
+        "options": list(fitting),
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds")
