@@ -1,7 +1,12 @@
 """Write an agent's folder."""
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent, indent
+
+from goldgate.agent.tools.pins import write_pins
+from goldgate.entrypoints.freezing import propose_agent_pins
 
 SYSTEM = "You answer from the passages.\n"
 USER = "{context}\n\nQuestion: {question}\n"
@@ -96,3 +101,23 @@ def write_folder(folder: Path, *documents: str, files: dict[str, str] | None = N
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+def pin_tools(folder: Path) -> Path:
+    """Pin the tools of a folder as its servers offer them, as `goldgate agent pin --yes` does."""
+    names = ("agent.yaml", "server.py")
+    texts = tuple((folder / name).read_text(encoding="utf-8") for name in names if (folder / name).exists())
+    (folder / "tools.json").write_text(_pins(texts, folder), encoding="utf-8")
+    return folder
+
+
+def _pins(texts: tuple[str, ...], folder: Path) -> str:
+    """Start the servers once for the same resources and program, wherever they lie."""
+    if texts not in _KNOWN:
+        with TemporaryDirectory() as into:
+            proposal = propose_agent_pins(folder, into=Path(into), env={"PATH": os.environ["PATH"]})
+        _KNOWN[texts] = write_pins(proposal.pins)
+    return _KNOWN[texts]
+
+
+_KNOWN: dict[tuple[str, ...], str] = {}

@@ -137,7 +137,7 @@ def propose_agent_pins(
     """
     agent = read_agent(folder)
     with _staging(into) as staging:
-        copy_folder(folder, into=staging)
+        copy_folder(folder, into=staging, leave_out=judging_files(folder))
         rows = _corpus(agent, copied=staging, env=env, cache=corpus_cache)
         (staging / CORPUS_FILE).write_bytes(write_corpus(rows))
         return propose_pins(agent, ask_servers(agent, folder=staging, env=env))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from goldgate.agent.bundle import AGENTS_FOLDER
 from goldgate.agent.folder import AGENT_FILE, AgentFolder, read_agent
+from goldgate.agent.foreign.folder import kind_of, read_foreign
 from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.documents import read_yaml
 from goldgate.contracts.policy import ReleasePolicy
@@ -58,10 +59,12 @@ def _look(agent: AgentFolder, *, way: tuple[str, ...], left: int) -> None:
             where = str(agent.folder / AGENT_FILE)
             expected = f"the name of an agent's folder in `{folder.parent}`"
             raise ContractError([Problem(where=where, field=field, found=f"`{grant.agent}`", expected=expected)])
-        asked = read_agent(folder)
-        if (name := asked.agent.metadata.name) != grant.agent:
+        asked = read_agent(folder) if kind_of(folder) == "declared" else None
+        name = asked.agent.metadata.name if asked is not None else read_foreign(folder).name
+        if name != grant.agent:
             problem = Problem(
                 where=str(folder / AGENT_FILE), field="metadata.name", found=f"`{name}`", expected=f"`{grant.agent}`"
             )
             raise ContractError([problem])
-        _look(asked, way=(*way, grant.agent), left=min(left - 1, asked.agent.spec.limits.max_depth))
+        if asked is not None:
+            _look(asked, way=(*way, grant.agent), left=min(left - 1, asked.agent.spec.limits.max_depth))

@@ -15,7 +15,7 @@ from goldgate.contracts.prediction import PredictRequest
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agents import load_agent
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
-from tests.fakes.agent_folders import LLM, SERVER, SERVER_PROGRAM, agent, write_folder
+from tests.fakes.agent_folders import LLM, SERVER, SERVER_PROGRAM, agent, pin_tools, write_folder
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
 
 HYBRID = """\
@@ -33,13 +33,14 @@ ENV = {"PATH": os.environ["PATH"], "MODEL_URL": "http://127.0.0.1:9/v1"}
 
 
 def folder(tmp_path: Path, spec: str = HYBRID, **files: str) -> Path:
-    return write_folder(
+    made = write_folder(
         tmp_path / "tiny",
         LLM,
         SERVER,
         agent(spec),
         files={"corpus/guide.md": PAGE, "server.py": SERVER_PROGRAM, **files},
     )
+    return pin_tools(made) if "tools:" in spec and "tools.json" not in files else made
 
 
 def frozen(tmp_path: Path, spec: str = HYBRID, **files: str) -> FrozenBundle:
@@ -202,7 +203,7 @@ class TestLoadAgent:
             loaded.close()
 
         assert (response.answer, response.error) == ("3", None)
-        assert endpoint.requests[1]["messages"][3]["content"] == "3"
+        assert ">3<" in endpoint.requests[1]["messages"][3]["content"]
         assert verify_bundle(bundle.path) == bundle.digest
 
     def test_warms_up_without_asking_the_model(self, tmp_path):
