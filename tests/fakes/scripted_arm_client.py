@@ -31,13 +31,22 @@ class ScriptedArmClient:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, PredictRequest]] = []
+        self.parents: list[str | None] = []
         self.failing: dict[str, ArmFailure] = {}
         self.answers: dict[str, dict[str, object]] = defaultdict(dict)
         """What differs from `response()`, by address."""
         self.is_closed = False
 
-    async def predict(self, address: str, request: PredictRequest, *, within_s: float) -> PredictResponse:  # noqa: ARG002
+    async def predict(
+        self,
+        address: str,
+        request: PredictRequest,
+        *,
+        within_s: float,  # noqa: ARG002
+        parent_span_id: str | None = None,
+    ) -> PredictResponse:
         self.asked.append((address, request))
+        self.parents.append(parent_span_id)
         if (failure := self.failing.get(address)) is not None:
             raise ArmFailedError(f"{address}: {failure}", failure=failure)
         return response(trace_id=request.trace_id, **self.answers[address])  # type: ignore[arg-type]

@@ -16,6 +16,8 @@ arguments = parser.parse_args()
 if arguments.agent == "broken":
     sys.exit(2)
 serve(
-    create_arm(lambda request: response(trace_id=request.trace_id), agent=arguments.agent, version=arguments.version),
+    create_arm(
+        lambda request, **_: response(trace_id=request.trace_id), agent=arguments.agent, version=arguments.version
+    ),
     told=arm_address_file(Path(arguments.home), agent=arguments.agent, version=arguments.version),
 )

@@ -6,6 +6,7 @@ import httpx
 from pydantic import ValidationError
 
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
+from goldgate.domain.trace_context import TraceContext
 from goldgate.ports.delivery import ArmFailedError
 
 _CONNECT_WITHIN_S: Final = 2.0
@@ -22,12 +23,20 @@ class HttpArmClient:
         # No proxy and no .netrc from the environment: arms are on this machine or in this cluster.
         self._client = httpx.AsyncClient(limits=limits, trust_env=False, follow_redirects=False)
 
-    async def predict(self, address: str, request: PredictRequest, *, within_s: float) -> PredictResponse:
+    async def predict(
+        self, address: str, request: PredictRequest, *, within_s: float, parent_span_id: str | None = None
+    ) -> PredictResponse:
         """Ask once; see `goldgate.ports.delivery.ArmClient`."""
+        headers = _JSON
+        if request.trace_id and parent_span_id:
+            headers = {
+                **_JSON,
+                "traceparent": TraceContext(trace_id=request.trace_id, span_id=parent_span_id).traceparent,
+            }
         timeout = httpx.Timeout(within_s, connect=min(_CONNECT_WITHIN_S, within_s))
         try:
             answered = await self._client.post(
-                f"{address}/predict", content=request.model_dump_json(), headers=_JSON, timeout=timeout
+                f"{address}/predict", content=request.model_dump_json(), headers=headers, timeout=timeout
             )
         except httpx.ConnectError as error:
             raise ArmFailedError(f"The arm at {address} refuses connections.", failure="refused") from error

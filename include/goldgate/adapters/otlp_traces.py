@@ -55,7 +55,7 @@ class OtlpOptions:
     """How long a first span waits for others, so that a trace is mostly one message."""
     send_within_s: float = 10.0
     """For one batch, retries included."""
-    close_within_s: float = 3.0
+    close_within_s: float = 5.0
 
 
 class OtlpSpanSink:

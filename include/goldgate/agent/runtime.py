@@ -95,9 +95,9 @@ class AgentRuntime:
             waterfall=waterfall,
         )
 
-    def predict(self, request: PredictRequest) -> PredictResponse:
+    def predict(self, request: PredictRequest, *, parent_span_id: str | None = None) -> PredictResponse:
         """Answer one question. What went wrong on the way is told in `error`, never raised."""
-        work = self.work(request)
+        work = self.work(request, parent_span_id=parent_span_id)
         return work.respond(finish(work, run_id=work.trace_id, stopwatch=self._equipment.stopwatch))
 
     def close(self) -> None:

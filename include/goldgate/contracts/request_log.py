@@ -31,6 +31,9 @@ class RequestLog(Contract):
     caller_hash: str
     """Keyed hash of the caller: the same caller has the same hash, and no one can be found from it."""
     trace_id: str
+    """The caller's, if the request came with a `traceparent`: then several requests may share it."""
+    span_id: str = ""
+    """Of the request's span at the router: with the trace id, one for each request. Empty in old lines."""
     model: str = Field(alias="model_id@version")
     """The registered model and its version: `airflow-helper@7`."""
     prompt: str = Field(alias="prompt_id@version")

@@ -28,6 +28,7 @@ from goldgate.entrypoints.agents import load_agent
 from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.serving_loop import serve_until_stopped
 from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.tracing import SERVING_CLOSE_WITHIN_S, open_sink
 from goldgate.ports.registry import Registry
 from goldgate.serving.arm import create_arm
 
@@ -73,7 +74,14 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
     try:
         settings = Settings.from_env({**env, "GOLDGATE_HOME": arguments.home} if arguments.home else env)
         bundle = fetched_bundle(settings, agent=arguments.agent, version=arguments.version)
-        runtime = load_agent(bundle, env=env)
+        sink = open_sink(
+            settings,
+            env=env,
+            agent=arguments.agent,
+            attributes={"goldgate.version": arguments.version},
+            close_within_s=SERVING_CLOSE_WITHIN_S,
+        )
+        runtime = load_agent(bundle, env=env, sink=sink)
     except TransientError as error:
         print(f"arm: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return EXIT_TRY_AGAIN
@@ -85,10 +93,16 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
         # Readiness is told only now: a canary is judged on its latency from its first request on.
         for problem in runtime.warm_up():
             log.warning("arm.warm_up.incomplete", extra={"reason": problem})
-        app = create_arm(runtime.predict, agent=arguments.agent, version=arguments.version)
+        app = create_arm(
+            runtime.predict,
+            agent=arguments.agent,
+            version=arguments.version,
+            spans_dropped=lambda: sink.dropped,
+        )
         serve(app, told=arm_address_file(settings.home, agent=arguments.agent, version=arguments.version))
     finally:
         runtime.close()
+        sink.close()
     return 0
 
 

@@ -32,9 +32,11 @@ from goldgate.entrypoints.declared_rates import DeclaredRates
 from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.serving_loop import serve_until_stopped
 from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.tracing import AgentSinks
 from goldgate.serving.caller import caller_key, hash_caller
 from goldgate.serving.rate_limits import RouterRates
 from goldgate.serving.router import Limits, RouterParts, create_router
+from goldgate.serving.traces import Tracer
 from goldgate.serving.watch import TrafficWatch
 
 log = logging.getLogger(__name__)
@@ -68,17 +70,18 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
         settings = Settings.from_env(env)
         options = _options(_parser().parse_args(argv), settings, rates=RouterRates.from_env(env))
         key = caller_key(settings.home / "router" / "caller.key")
+        sinks = AgentSinks(settings, env=env)
         listener = _listen(options.host, options.port)
     except PermanentError as error:
         print(f"router: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return EXIT_IMPOSSIBLE
     log_as_json()
     with listener:
-        _serve(listener, settings=settings, options=options, key=key)
+        _serve(listener, settings=settings, options=options, key=key, sinks=sinks)
     return 0
 
 
-def _serve(listener: socket.socket, *, settings: Settings, options: _Options, key: bytes) -> None:
+def _serve(listener: socket.socket, *, settings: Settings, options: _Options, key: bytes, sinks: AgentSinks) -> None:
     # 4 s of import, only to serve: `--help` and a taken port answer at once.
     from goldgate.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415
 
@@ -99,7 +102,13 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
         log=request_log,
         clock=clock,
         monotonic_s=time.monotonic,
-        new_trace_id=partial(secrets.token_hex, 16),
+        tracer=Tracer(
+            new_id=secrets.token_hex,
+            now_ns=time.time_ns,
+            monotonic_s=time.monotonic,
+            sink_of=sinks.of,
+            dropped=lambda: sinks.dropped,
+        ),
         hash_caller=partial(hash_caller, key=key),
         limits=options.limits,
         rates=options.rates,
@@ -120,6 +129,7 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
         ending.set()
         watch.stop()
         request_log.close()
+        sinks.close()
 
 
 def _prune_daily(*, ending: threading.Event, prune_now: Callable[[], list[Path]]) -> None:

@@ -1,22 +1,31 @@
 """Opens the way of spans out of a process: to MLflow by default, to any OpenTelemetry collector, or nowhere."""
 
 import base64
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from goldgate.adapters.otlp_traces import OtlpSpanSink, OtlpTarget
+from goldgate.adapters.otlp_traces import OtlpOptions, OtlpSpanSink, OtlpTarget
 from goldgate.agent.trace import NoSink
 from goldgate.agent.trace_names import SCHEMA_URL
 from goldgate.entrypoints.settings import TRACES_OFF, Settings, SettingsError
 from goldgate.ports.traces import Attribute, SpanSink
 
+SERVING_CLOSE_WITHIN_S: Final = 1.5
+"""With the grace of requests under way, still below the supervisor's `stopwaitsecs`."""
+
 _PATH: Final = "/v1/traces"
 
 
 def open_sink(
-    settings: Settings, *, env: Mapping[str, str], agent: str, attributes: Mapping[str, Attribute] = {}
+    settings: Settings,
+    *,
+    env: Mapping[str, str],
+    agent: str,
+    attributes: Mapping[str, Attribute] = {},
+    close_within_s: float = 5.0,
 ) -> SpanSink:
     """Open the sink of one agent's spans. Costs a thread; nothing is imported or connected before the first span.
 
@@ -26,6 +35,7 @@ def open_sink(
             variable), `MLFLOW_TRACKING_TOKEN`, or `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`.
         agent: Names the experiment in MLflow: the one that holds the agent's evaluations.
         attributes: What is true of every span of this process, such as the version that it serves.
+        close_within_s: How long closing may take to send what is left.
 
     Raises:
         SettingsError: The headers cannot be read.
@@ -34,11 +44,50 @@ def open_sink(
         return NoSink()
     headers = read_headers(env.get("GOLDGATE_OTLP_HEADERS", ""))
     resource = {"service.name": "goldgate", "gen_ai.agent.name": agent, **attributes}
+    options = OtlpOptions(close_within_s=close_within_s)
     if settings.otlp_url:
         target = OtlpTarget(url=with_path(settings.otlp_url), headers=headers)
-        return OtlpSpanSink(lambda: target, resource=resource, schema_url=SCHEMA_URL)
+        return OtlpSpanSink(lambda: target, resource=resource, schema_url=SCHEMA_URL, options=options)
     find = partial(_mlflow_target, settings.mlflow_url, agent, headers={**_login(env), **headers})
-    return OtlpSpanSink(find, resource=resource, schema_url=SCHEMA_URL)
+    return OtlpSpanSink(find, resource=resource, schema_url=SCHEMA_URL, options=options)
+
+
+class AgentSinks:
+    """The sinks of a process that works for many agents. Each is opened at the agent's first span."""
+
+    def __init__(self, settings: Settings, *, env: Mapping[str, str]) -> None:
+        """Check the settings.
+
+        Raises:
+            SettingsError: The headers cannot be read.
+        """
+        read_headers(env.get("GOLDGATE_OTLP_HEADERS", ""))
+        self._settings = settings
+        self._env = env
+        self._lock = threading.Lock()
+        self._sinks: dict[str, SpanSink] = {}
+
+    @property
+    def dropped(self) -> int:
+        """How many spans were lost since the start."""
+        return sum(sink.dropped for sink in list(self._sinks.values()))
+
+    def of(self, agent: str) -> SpanSink:
+        """Return the sink of an agent. To be asked for agents that exist, not for whatever a caller names."""
+        with self._lock:
+            if agent not in self._sinks:
+                self._sinks[agent] = open_sink(
+                    self._settings, env=self._env, agent=agent, close_within_s=SERVING_CLOSE_WITHIN_S
+                )
+            return self._sinks[agent]
+
+    def close(self) -> None:
+        """Close all of them at once, so that it takes no longer than one."""
+        closing = [threading.Thread(target=sink.close) for sink in self._sinks.values()]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()
 
 
 def read_headers(text: str) -> dict[str, str]:

@@ -82,7 +82,7 @@ class Agent(Protocol):
             delegate: Asks other agents. None: they are asked in this process, without records.
         """
 
-    def predict(self, request: PredictRequest) -> PredictResponse:
+    def predict(self, request: PredictRequest, *, parent_span_id: str | None = None) -> PredictResponse:
         """Answer one question. What went wrong on the way is told in `error`, never raised."""
 
     def close(self) -> None:

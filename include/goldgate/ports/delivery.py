@@ -60,8 +60,13 @@ class ArmFailedError(TransientError):
 class ArmClient(Protocol):
     """Asks arms. One client serves many requests at a time, on one event loop."""
 
-    async def predict(self, address: str, request: PredictRequest, *, within_s: float) -> PredictResponse:
-        """Ask the arm at a base URL, once. Raises `ArmFailedError`, by `within_s` seconds at the latest."""
+    async def predict(
+        self, address: str, request: PredictRequest, *, within_s: float, parent_span_id: str | None = None
+    ) -> PredictResponse:
+        """Ask the arm at a base URL, once. Raises `ArmFailedError`, by `within_s` seconds at the latest.
+
+        `parent_span_id` is the span of the question in the trace that `request` names: the arm goes on below it.
+        """
 
     async def close(self) -> None:
         """Let all connections go."""

@@ -27,9 +27,10 @@ def window_of(requests: RequestLogReader, agent: str, progress: CanaryProgress) 
     entries = [entry for entry in requests.since(agent, progress.since) if not _was_one_too_many(entry)]
     champion = [e for e in entries if e.arm == "champion" and e.model == f"{agent}@{progress.champion}"]
     canary = [e for e in entries if e.arm == "canary" and e.model == f"{agent}@{progress.version}"]
-    faulty = {e.trace_id for e in champion if _refuses_question(e)}
+    # A caller may send many requests under one trace id of its own: the span tells them apart.
+    faulty = {(e.trace_id, e.span_id) for e in champion if _refuses_question(e)}
     return Window(
-        canary=_arm_window([e for e in canary if not (_refuses_question(e) and e.trace_id in faulty)]),
+        canary=_arm_window([e for e in canary if not (_refuses_question(e) and (e.trace_id, e.span_id) in faulty)]),
         champion=_arm_window([e for e in champion if not _refuses_question(e)]),
         lost=requests.lost(agent, progress.since),
     )

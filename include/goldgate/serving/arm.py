@@ -10,26 +10,41 @@ import math
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
 from goldgate.contracts.base import problems_of
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
 from goldgate.domain.errors import TransientError
+from goldgate.domain.trace_context import TraceContext, read_traceparent
 
 log = logging.getLogger(__name__)
 
-Predict = Callable[[PredictRequest], PredictResponse]
+
+class Predict(Protocol):
+    """Answers a question, under the caller's span if there is one."""
+
+    def __call__(self, request: PredictRequest, *, parent_span_id: str | None) -> PredictResponse:
+        """Answer."""
+
 
 _QUEUED_PER_THREAD: Final = 4
 """How many requests may wait for each thread: a few model calls long, well within a caller's patience."""
 
 
-def create_arm(predict: Predict, *, agent: str, version: str, max_threads: int = 16) -> FastAPI:
-    """Make the application that answers for one version."""
+def create_arm(
+    predict: Predict,
+    *,
+    agent: str,
+    version: str,
+    max_threads: int = 16,
+    spans_dropped: Callable[[], int] = lambda: 0,
+) -> FastAPI:
+    """Make the application that answers for one version. `spans_dropped` counts the spans that were lost."""
     pool = ThreadPoolExecutor(max_threads, thread_name_prefix="predict")
 
     @asynccontextmanager
@@ -44,6 +59,11 @@ def create_arm(predict: Predict, *, agent: str, version: str, max_threads: int =
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"agent": agent, "version": version}
+
+    @app.get("/metrics", response_model=None)
+    async def metrics() -> PlainTextResponse:
+        lines = ["# TYPE goldgate_traces_dropped gauge", f"goldgate_traces_dropped {spans_dropped()}", ""]
+        return PlainTextResponse("\n".join(lines), media_type="text/plain; version=0.0.4")
 
     return app
 
@@ -65,11 +85,13 @@ class _PredictDesk:
         except ValidationError as error:
             problems = [str(problem) for problem in problems_of(error, where="request")]
             return JSONResponse({"error": "; ".join(problems)}, status_code=400)
+        question, parent_span_id = _traced(question, read_traceparent(request.headers.get("traceparent")))
+        answer = partial(self._predict, question, parent_span_id=parent_span_id)
         if self._taken >= self._max_taken:
             return _busy("All threads are taken.", retry_after_s=1)
         self._taken += 1
         try:
-            response = await asyncio.get_running_loop().run_in_executor(self._pool, self._predict, question)
+            response = await asyncio.get_running_loop().run_in_executor(self._pool, answer)
         except TransientError as error:
             log.warning("arm.predict.transient", extra={**self._facts, "reason": str(error)})
             return _busy(str(error), retry_after_s=error.retry_after.total_seconds() if error.retry_after else 1)
@@ -80,6 +102,15 @@ class _PredictDesk:
         finally:
             self._taken -= 1
         return Response(response.model_dump_json(), media_type="application/json")
+
+
+def _traced(question: PredictRequest, caller: TraceContext | None) -> tuple[PredictRequest, str | None]:
+    """Go on with the trace of the caller. The question's own trace id wins: a span of another trace is no parent."""
+    if caller is None:
+        return question, None
+    if question.trace_id is None:
+        question = question.model_copy(update={"trace_id": caller.trace_id})
+    return question, caller.span_id if question.trace_id == caller.trace_id else None
 
 
 def _busy(reason: str, *, retry_after_s: float) -> Response:

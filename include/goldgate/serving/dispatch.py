@@ -18,6 +18,7 @@ from goldgate.ports.records import RequestLogWriter
 from goldgate.serving.metrics import RouterMetrics
 from goldgate.serving.rate_limits import Scope
 from goldgate.serving.split import choose_arm, salt_of
+from goldgate.serving.traces import ArmSpan, RequestTrace
 from goldgate.serving.traffic_table import Route, Table
 
 _MAX_ERROR_CHARS: Final = 200
@@ -69,16 +70,27 @@ class Dispatcher:
         self._monotonic_s = monotonic_s
         self._within_s = within_s
 
-    async def answer(self, request: PredictRequest, *, route: Route, table: Table, caller_hash: str) -> Answer:
+    async def answer(
+        self, request: PredictRequest, *, route: Route, table: Table, caller_hash: str, trace: RequestTrace
+    ) -> Answer:
         """Get an answer. Each arm asked has `within_s`, so a canary that hangs doubles the wait.
 
         Raises:
             UnavailableError: The champion has no arm that answers.
         """
         canary = _canary_for(route, table=table, caller_hash=caller_hash, now=self._clock.now())
-        if canary is not None and (answer := await self._try_canary(request, canary)) is not None:
+        if canary is not None and (answer := await self._try_canary(request, canary, trace)) is not None:
             return answer
         if route.serving is None:
+            nobody = _asked(
+                route,
+                table=table,
+                caller_hash=caller_hash,
+                arm="champion",
+                version=route.champion or "none",
+                address="",
+            )
+            self._log.add(self._failed(nobody, request, "arm: unavailable", seconds=0, span_id=trace.span_id))
             raise UnavailableError(f"Agent `{route.agent}` has no champion that is ready to answer. Try again shortly.")
         asked = _asked(
             route,
@@ -89,42 +101,61 @@ class Dispatcher:
             address=route.serving.address,
         )
         try:
-            return await self._ask(request, asked)
+            return await self._ask(request, asked, trace)
         except ArmFailedError as error:
             raise UnavailableError(
                 f"The champion of agent `{route.agent}` did not answer ({error.failure}). Try again shortly."
             ) from error
 
-    def refuse(self, request: PredictRequest, *, route: Route, table: Table, caller_hash: str, scope: Scope) -> None:
+    def refuse(
+        self,
+        request: PredictRequest,
+        *,
+        route: Route,
+        table: Table,
+        caller_hash: str,
+        scope: Scope,
+        trace: RequestTrace,
+    ) -> None:
         """Log a request that is one too many. No arm was asked: it counts for none, though the champion is named."""
         asked = _asked(
             route, table=table, caller_hash=caller_hash, arm="champion", version=route.champion or "none", address=""
         )
         self._metrics.add("goldgate_rate_limited_total", labels={"agent": route.agent, "scope": scope})
-        self._log.add(self._failed(asked, request, f"{RATE_LIMITED} {scope}", seconds=0))
+        self._log.add(self._failed(asked, request, f"{RATE_LIMITED} {scope}", seconds=0, span_id=trace.span_id))
 
-    async def _try_canary(self, request: PredictRequest, asked: _Asked) -> Answer | None:
+    async def _try_canary(self, request: PredictRequest, asked: _Asked, trace: RequestTrace) -> Answer | None:
         try:
-            answer = await self._ask(request, asked)
+            answer = await self._ask(request, asked, trace)
         except ArmFailedError:
             return None
         return answer if answer.response.error is None else None
 
-    async def _ask(self, request: PredictRequest, asked: _Asked) -> Answer:
+    async def _ask(self, request: PredictRequest, asked: _Asked, trace: RequestTrace) -> Answer:
         """Ask one arm, and log what came of it."""
-        started_s = self._monotonic_s()
+        started_s, span = self._monotonic_s(), _span_of(asked, trace)
         try:
-            response = await self._client.predict(asked.address, request, within_s=self._within_s)
+            response = await self._client.predict(
+                asked.address, request, within_s=self._within_s, parent_span_id=span.span_id
+            )
         except ArmFailedError as error:
+            span.end(outcome=error.failure, error=error.failure)
             self._count(asked, outcome=error.failure, seconds=self._monotonic_s() - started_s)
             self._log.add(
-                self._failed(asked, request, f"arm: {error.failure}", seconds=self._monotonic_s() - started_s)
+                self._failed(
+                    asked,
+                    request,
+                    f"arm: {error.failure}",
+                    seconds=self._monotonic_s() - started_s,
+                    span_id=trace.span_id,
+                )
             )
             raise
         seconds = self._monotonic_s() - started_s
+        span.end(outcome=_outcome(response), error=None if response.error is None else _outcome(response))
         self._count(asked, outcome=_outcome(response), seconds=seconds)
         self._count_usage(asked, response)
-        self._log.add(self._answered(asked, response, seconds=seconds))
+        self._log.add(self._answered(asked, response, seconds=seconds, span_id=trace.span_id))
         return Answer(response=response, arm=asked.arm, version=asked.version)
 
     def _count(self, asked: _Asked, *, outcome: str, seconds: float) -> None:
@@ -142,7 +173,7 @@ class Dispatcher:
         for flag in set(response.safety_flags):
             self._metrics.add("goldgate_safety_blocks_total", labels={**labels, "flag": flag})
 
-    def _answered(self, asked: _Asked, response: PredictResponse, *, seconds: float) -> RequestLog:
+    def _answered(self, asked: _Asked, response: PredictResponse, *, seconds: float, span_id: str) -> RequestLog:
         retrieved, usage = set(response.retrieved), response.usage
         return RequestLog(
             at=self._clock.now(),
@@ -151,6 +182,7 @@ class Dispatcher:
             release_id=asked.release_id,
             caller_hash=asked.caller_hash,
             trace_id=response.trace_id,
+            span_id=span_id,
             model=f"{asked.agent}@{asked.version}",
             prompt=response.prompt,
             latency_ms_total=seconds * 1000,
@@ -168,7 +200,9 @@ class Dispatcher:
             error=response.error[:_MAX_ERROR_CHARS] if response.error else None,
         )
 
-    def _failed(self, asked: _Asked, request: PredictRequest, error: str, *, seconds: float) -> RequestLog:
+    def _failed(
+        self, asked: _Asked, request: PredictRequest, error: str, *, seconds: float, span_id: str
+    ) -> RequestLog:
         return RequestLog(
             at=self._clock.now(),
             agent=asked.agent,
@@ -176,6 +210,7 @@ class Dispatcher:
             release_id=asked.release_id,
             caller_hash=asked.caller_hash,
             trace_id=request.trace_id or "",
+            span_id=span_id,
             model=f"{asked.agent}@{asked.version}",
             prompt=f"{asked.agent}@unknown",
             latency_ms_total=seconds * 1000,
@@ -191,6 +226,19 @@ class Dispatcher:
             safety_flags=[],
             error=error,
         )
+
+
+def _span_of(asked: _Asked, trace: RequestTrace) -> ArmSpan:
+    release = {} if asked.release_id is None else {"goldgate.release_id": asked.release_id}
+    return trace.ask(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": asked.agent,
+            "goldgate.arm": asked.arm,
+            "goldgate.version": asked.version,
+            **release,
+        }
+    )
 
 
 def _outcome(response: PredictResponse) -> str:

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from goldgate.contracts.prediction import ERROR_KINDS, QUESTION_REFUSED, PredictResponse
 from goldgate.domain.rate_limit import Rate
+from goldgate.domain.trace_context import read_traceparent
 from goldgate.ports.delivery import ArmClient, Clock
 from goldgate.ports.records import RequestLogWriter
 from goldgate.serving.chat import (
@@ -34,7 +35,8 @@ from goldgate.serving.dispatch import Answer, Dispatcher, UnavailableError
 from goldgate.serving.metrics import Labels, RouterMetrics
 from goldgate.serving.rate_limits import RateLimits, RouterRates, TooMany
 from goldgate.serving.status import gauges_of, status_of
-from goldgate.serving.traffic_table import Route
+from goldgate.serving.traces import RequestTrace, Tracer
+from goldgate.serving.traffic_table import Route, Table
 from goldgate.serving.watch import TrafficSource
 
 _RETRY_AFTER: Final = timedelta(seconds=1)
@@ -66,7 +68,7 @@ class RouterParts:
     log: RequestLogWriter
     clock: Clock
     monotonic_s: Callable[[], float]
-    new_trace_id: Callable[[], str]
+    tracer: Tracer
     hash_caller: Callable[[str], str]
     limits: Limits = Limits()
     rates: RouterRates = field(default_factory=RouterRates)
@@ -118,6 +120,7 @@ def _add_views(app: FastAPI, parts: RouterParts, metrics: RouterMetrics, desk: "
     async def figures() -> PlainTextResponse:
         gauges: dict[str, Mapping[Labels, float]] = {
             "goldgate_request_log_dropped": {(): parts.log.dropped},
+            "goldgate_traces_dropped": {(): parts.tracer.dropped()},
             "goldgate_in_flight": {(): desk.in_flight},
             **gauges_of(parts.traffic.table, parts.traffic.health, now=parts.clock.now()),
         }
@@ -172,12 +175,28 @@ class _Desk:
                 code="model_not_found",
                 param="model",
             )
-        question = question_of(chat, trace_id=self._parts.new_trace_id())
         caller_hash = self._parts.hash_caller(_caller(request, chat))
+        caller = read_traceparent(request.headers.get("traceparent"))
+        trace = self._parts.tracer.begin(route.agent, caller=caller, caller_hash=caller_hash)
+        try:
+            answered = await self._answer_traced(chat, route=route, table=table, caller_hash=caller_hash, trace=trace)
+        except UnavailableError:
+            trace.end(status=503, error="arm_unavailable")
+            raise
+        failed = str(answered.status_code) if answered.status_code >= 400 else None  # noqa: PLR2004 - HTTP
+        trace.end(status=answered.status_code, error=answered.headers.get("x-goldgate-error") or failed)
+        return answered
+
+    async def _answer_traced(
+        self, chat: ChatRequest, *, route: Route, table: Table, caller_hash: str, trace: RequestTrace
+    ) -> Response:
+        question = question_of(chat, trace_id=trace.trace_id)
         if (too_many := self._too_many(route, caller_hash)) is not None:
-            self._dispatcher.refuse(question, route=route, table=table, caller_hash=caller_hash, scope=too_many.scope)
-            return self._told_to_wait(chat, too_many, trace_id=question.trace_id or "")
-        answer = await self._dispatcher.answer(question, route=route, table=table, caller_hash=caller_hash)
+            self._dispatcher.refuse(
+                question, route=route, table=table, caller_hash=caller_hash, scope=too_many.scope, trace=trace
+            )
+            return self._told_to_wait(chat, too_many, trace_id=trace.trace_id)
+        answer = await self._dispatcher.answer(question, route=route, table=table, caller_hash=caller_hash, trace=trace)
         return self._written(chat, answer)
 
     def _too_many(self, route: Route, caller_hash: str) -> TooMany | None:

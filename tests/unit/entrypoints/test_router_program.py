@@ -35,7 +35,7 @@ def nobody() -> Iterator[int]:
 @pytest.fixture
 def arm() -> Iterator[str]:
     """An arm that answers."""
-    app = create_arm(lambda request: response(trace_id=request.trace_id), agent="helper", version="7")
+    app = create_arm(lambda request, **_: response(trace_id=request.trace_id), agent="helper", version="7")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

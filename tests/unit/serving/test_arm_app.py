@@ -15,7 +15,7 @@ def echo(request: PredictRequest) -> PredictResponse:
 
 
 def arm(predict, **changes) -> TestClient:
-    return TestClient(create_arm(predict, agent="helper", version="7", **changes))
+    return TestClient(create_arm(lambda request, **_: predict(request), agent="helper", version="7", **changes))
 
 
 class TestArm:
@@ -71,3 +71,33 @@ class TestArm:
 
         assert refused.status_code == 503
         assert codes == [200] * 5 + [503]
+
+
+class TestTraceOfAnArm:
+    """W3C Trace Context: the caller's trace goes on."""
+
+    TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+    def asked(self, **question: str) -> tuple[str | None, str | None]:
+        seen: list[tuple[str | None, str | None]] = []
+
+        def predict(request: PredictRequest, *, parent_span_id: str | None) -> PredictResponse:
+            seen.append((request.trace_id, parent_span_id))
+            return response(trace_id=request.trace_id)
+
+        http = TestClient(create_arm(predict, agent="helper", version="7"))
+        headers = {"traceparent": f"00-{self.TRACE}-{self.SPAN}-01"}
+        http.post("/predict", json={"question": "why", **question}, headers=headers).raise_for_status()
+        return seen[0]
+
+    def test_goes_on_below_the_span_of_the_question(self):
+        assert self.asked(trace_id=self.TRACE) == (self.TRACE, self.SPAN)
+
+    def test_takes_the_trace_of_who_calls_it_directly(self):
+        assert self.asked() == (self.TRACE, self.SPAN)
+
+    def test_takes_no_span_of_another_trace_for_its_parent(self):
+        assert self.asked(trace_id="a" * 32) == ("a" * 32, None)
+
+    def test_says_how_many_spans_were_lost(self):
+        assert "goldgate_traces_dropped 3\n" in arm(echo, spans_dropped=lambda: 3).get("/metrics").text

@@ -14,6 +14,7 @@ from goldgate.serving.watch import WatchHealth
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_request_log import InMemoryRequestLog
 from tests.fakes.scripted_arm_client import ScriptedArmClient
+from tests.fakes.scripted_tracer import scripted_tracer
 
 TRACE = "b" * 32
 CHAMPION, CANARY = "http://one", "http://two"
@@ -56,7 +57,7 @@ class Desk:
             log=self.log,
             clock=self.clock,
             monotonic_s=iter(range(1000)).__next__,
-            new_trace_id=lambda: TRACE,
+            tracer=scripted_tracer(trace_id=TRACE),
             hash_caller=partial(hash_caller, key=b"key"),
             limits=limits,
         )

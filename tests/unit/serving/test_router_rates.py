@@ -13,6 +13,7 @@ from goldgate.serving.watch import WatchHealth
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_request_log import InMemoryRequestLog
 from tests.fakes.scripted_arm_client import ScriptedArmClient
+from tests.fakes.scripted_tracer import scripted_tracer
 
 TRACE = "b" * 32
 ROUTE = Route(agent="helper", champion="1", serving=Serving(version="1", address="http://one"))
@@ -38,7 +39,7 @@ class Desk:
             log=self.log,
             clock=FrozenClock(),
             monotonic_s=lambda: self.now_s,
-            new_trace_id=lambda: TRACE,
+            tracer=scripted_tracer(trace_id=TRACE),
             hash_caller=partial(hash_caller, key=b"key"),
             rates=rates,
             rate_of=lambda _agent, _version: own,
