@@ -88,6 +88,7 @@ class UvEnvironments:
             self._uv(["venv", "--relocatable", "--no-project", "--python", _request(python), str(staging)])
             if requirements is not None and requirements.read_text(encoding="utf-8").strip():
                 words = ["pip", "sync", "--python", str(_python_of(staging)), "--require-hashes", "--strict"]
+                words.append("--compile-bytecode")  # agents write none, and compiling a framework takes seconds
                 self._uv([*words, str(requirements)])
             shutil.rmtree(target, ignore_errors=True)  # without an interpreter: it is none
             staging.rename(target)

@@ -60,7 +60,7 @@ class ForeignWork:
         self._prompt_id = prompt_id
         self._waterfall = waterfall
         self._safety = SafetyLog(trace_id=waterfall.trace_id)
-        self._has_begun = False
+        self._question: Question | None = None
         self._said: Said | None = None
 
     @property
@@ -75,7 +75,6 @@ class ForeignWork:
 
     def begin(self) -> AgentReady | Answered | Broke:
         """Read the question, and check it as far as `agent.yaml` asks for that."""
-        self._has_begun = True
         spec = self._folder.agent.spec
         with self._waterfall.span("preproc"):
             question = self._read()
@@ -94,9 +93,9 @@ class ForeignWork:
                     limits=self._limits,
                     bundle=self._digest,
                 )
-        checked = self._checked(question)
+        self._question = self._checked(question)
         return AgentReady(
-            messages=_conversation(checked, self._folder.system_prompt),
+            messages=_conversation(self._question, self._folder.system_prompt),
             flags=self._safety.flags,
             limits=self._limits,
             bundle=self._digest,
@@ -104,9 +103,9 @@ class ForeignWork:
 
     def ask(self, state: RunState) -> Answered | Broke:
         """Ask the agent. One that acts is never asked by a process that did not begin the run."""
-        if not self._has_begun and self._folder.nature == "acts":
+        if self._question is None and self._folder.nature == "acts":
             return Broke(reason=_UNKNOWN_FATE)
-        question = self._checked(self._read())
+        question = self._question or self._checked(self._read())
         left = remaining(state.limits, state.spent)
         said = self._asker.ask(question, within_s=left.timeout_s, waterfall=self._waterfall, safety=self._safety)
         if isinstance(said, Failed):
