@@ -147,7 +147,8 @@ class AgentWork:
     def _guarded(self, text: str) -> str:
         known = [chunk.text for chunk in self._equipment.knowledge.chunks.values()]
         with self._waterfall.span("safety") as span:
-            guarded = guard_answer(text, known=known, spec=self._equipment.folder.agent.spec.safety)
+            spec, books = self._equipment.folder.agent.spec.safety, self._equipment.books
+            guarded = guard_answer(text, known=known, spec=spec, books=books)
             return self._safety.noted(guarded, span).text
 
     def _vetted(self, reply: ChatReply) -> Sequence[Call]:
@@ -185,7 +186,8 @@ class AgentWork:
             if outcome.is_error:
                 span.fail("tool")
             spec = self._equipment.folder.agent.spec.safety
-            guarded = self._safety.noted(as_data(outcome.content, tool=call.name, spec=spec), span)
+            shown = as_data(outcome.content, tool=call.name, spec=spec, books=self._equipment.books)
+            guarded = self._safety.noted(shown, span)
             return replace(outcome, content=guarded.text, flags=guarded.flags)
 
     def _ask_agent(self, grant: AgentGrant, call: Call, left: Limits) -> ToolReturned | ToolWaits:

@@ -61,10 +61,12 @@ class Preparation:
         spec = self.equipment.folder.agent.spec.safety
         with self.waterfall.span("safety") as span:
             self.attachments = [
-                self.safety.noted(guard_attachment(text, spec=spec), span).text for text in self.attachments
+                self.safety.noted(guard_attachment(text, spec=spec, books=self.equipment.books), span).text
+                for text in self.attachments
             ]
             self.attachments = [text for text in self.attachments if text]
-            guarded = self.safety.noted(guard_question(self.question, history=self.history, spec=spec), span)
+            asked = guard_question(self.question, history=self.history, spec=spec, books=self.equipment.books)
+            guarded = self.safety.noted(asked, span)
             return self._refusal() if guarded.is_refused else None
 
     def _retrieve(self) -> Answered | Broke | None:
@@ -97,7 +99,7 @@ class Preparation:
         messages = (
             ChatMessage(role="system", content=prompts.system),
             *(
-                ChatMessage(role=turn.role, content=guard_turn(content, spec=spec).text)
+                ChatMessage(role=turn.role, content=guard_turn(content, spec=spec, books=self.equipment.books).text)
                 for turn, content in zip(self.request.history, self.history, strict=True)
             ),
             ChatMessage(role="user", content=user),

@@ -16,6 +16,7 @@ from goldgate.agent.tools.pins import read_pins
 from goldgate.agent.tools.toolbox import Toolbox
 from goldgate.agent.trace import NoSink
 from goldgate.entrypoints.foreign import load_foreign
+from goldgate.entrypoints.identifier_parts import identifier_books
 from goldgate.entrypoints.knowledge_parts import open_knowledge
 from goldgate.entrypoints.model_parts import open_model
 from goldgate.entrypoints.tool_parts import LateToolSession
@@ -57,6 +58,7 @@ def load_agent(bundle: Path, *, env: Mapping[str, str], sink: SpanSink | None = 
         new_id=secrets.token_hex,
         sink=sink or NoSink(),
         agents=agents,
+        books=identifier_books(),
         digest=digest,
     )
     return AgentRuntime(equipment, release=model.close)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from goldgate.agent.safety import injection, personal_data
 from goldgate.contracts.prediction import SafetyFlag
 from goldgate.contracts.resources import SafetySpec
+from goldgate.ports.identifiers import IdentifierBooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,16 @@ class Guarded:
         return tuple(finding.reason for finding in self.findings)
 
 
-def guard_question(question: str, *, history: Sequence[str] = (), spec: SafetySpec) -> Guarded:
+def guard_question(
+    question: str, *, history: Sequence[str] = (), spec: SafetySpec, books: IdentifierBooks | None = None
+) -> Guarded:
     """Decide whether a question is answered at all, before a model is asked.
 
     Args:
         question: In readable form (`injection.readable`).
         history: The earlier turns, which the caller sends as well: one of the assistant may be forged.
         spec: What the agent declares.
+        books: What knows national numbers; see `personal_data`.
 
     Returns:
         The question as it is, or the agent's refusal with every finding that is a reason for it.
@@ -57,7 +61,7 @@ def guard_question(question: str, *, history: Sequence[str] = (), spec: SafetySp
     if spec.block_injections and any(map(injection.holds_injection, (question, *history))):
         findings.append(_found("injection_in_question", "the question tries to replace the agent's instructions"))
     if spec.block_personal_data:
-        if held := personal_data.find_personal_data(question):
+        if held := personal_data.find_personal_data(question, books=books):
             findings.append(_found("personal_data_in_question", f"the question holds {_kinds(held)}"))
         elif personal_data.asks_for_personal_data(question):
             findings.append(_found("personal_data_in_question", "the question asks for a person's data"))
@@ -66,15 +70,15 @@ def guard_question(question: str, *, history: Sequence[str] = (), spec: SafetySp
     return Guarded(text=question)
 
 
-def guard_turn(text: str, *, spec: SafetySpec) -> Guarded:
+def guard_turn(text: str, *, spec: SafetySpec, books: IdentifierBooks | None = None) -> Guarded:
     """Redact an earlier turn of the conversation. Nothing is flagged: it was, when it was said."""
-    return Guarded(text=personal_data.redact(text)[0] if spec.block_personal_data else text)
+    return Guarded(text=personal_data.redact(text, books=books)[0] if spec.block_personal_data else text)
 
 
-def guard_attachment(text: str, *, spec: SafetySpec) -> Guarded:
+def guard_attachment(text: str, *, spec: SafetySpec, books: IdentifierBooks | None = None) -> Guarded:
     """Make text of the caller data: instructions are marked, personal data is redacted."""
     guarded = guard_passage(text, spec=spec)
-    redacted = personal_data.redact(guarded.text)[0] if spec.block_personal_data else guarded.text
+    redacted = personal_data.redact(guarded.text, books=books)[0] if spec.block_personal_data else guarded.text
     return Guarded(text=redacted, findings=guarded.findings)
 
 
@@ -86,29 +90,32 @@ def guard_passage(text: str, *, spec: SafetySpec) -> Guarded:
     return Guarded(text=left, findings=_hostile("the text") if was_hostile else ())
 
 
-def guard_answer(answer: str, *, known: Collection[str] = (), spec: SafetySpec) -> Guarded:
+def guard_answer(
+    answer: str, *, known: Collection[str] = (), spec: SafetySpec, books: IdentifierBooks | None = None
+) -> Guarded:
     """Redact personal data of an answer.
 
     Args:
         answer: What the model said.
         known: Texts that are known to the public, such as the agent's corpus: what stands there stays.
         spec: What the agent declares.
+        books: What knows national numbers; see `personal_data`.
     """
     if not spec.block_personal_data:
         return Guarded(text=answer)
-    text, gone = personal_data.redact(answer, keep=known)
+    text, gone = personal_data.redact(answer, keep=known, books=books)
     findings = (_found("personal_data_in_answer", f"the answer held {_kinds(gone)}"),) if gone else ()
     return Guarded(text=text, findings=findings)
 
 
-def guard_tool_text(text: str, *, tool: str, spec: SafetySpec) -> Guarded:
+def guard_tool_text(text: str, *, tool: str, spec: SafetySpec, books: IdentifierBooks | None = None) -> Guarded:
     """Mark instructions and redact personal data of a tool's result; `tool_results.as_data` wraps it as well."""
     findings: tuple[Finding, ...] = ()
     if spec.block_injections:
         text, was_hostile = injection.without_instructions(text)
         findings += _hostile(f"the result of `{tool}`") if was_hostile else ()
     if spec.block_personal_data:
-        text, gone = personal_data.redact(text)
+        text, gone = personal_data.redact(text, books=books)
         if gone:
             findings += (_found("personal_data_in_tool_result", f"the result of `{tool}` held {_kinds(gone)}"),)
     return Guarded(text=text, findings=findings)

@@ -115,3 +115,8 @@ def without_instructions(text: str) -> tuple[str, bool]:
     left = "".join(kept)
     # An instruction that runs over a sentence's end is only seen in the whole: then nothing of the text is kept.
     return ("", True) if _CONTEXT.search(left) else (left.strip(), True)
+
+
+def speaks_to_the_model(text: str) -> bool:
+    """Tell whether a text of others holds instructions for the model."""
+    return without_instructions(text)[1]
