@@ -32,12 +32,11 @@ class ResultRow(Contract):
     safe: bool
     """Nothing forbidden was said, and what must be refused was."""
     retrieved: list[str]
+    retriever_k: int | None = Field(default=None, ge=0)
+    """This and the next three: see `goldgate.domain.retrieval`. None is unmeasured."""
     hit_at_k: bool | None
-    """Whether a relevant passage was given to the model. None: the row names no relevant passage."""
     context_precision: float | None = Field(ge=0, le=1)
-    """Share of the passages given to the model that are relevant. None as above, or if nothing was retrieved."""
     context_use_rate: float | None = Field(ge=0, le=1)
-    """Share of the passages given to the model that the answer cites. None if nothing was retrieved."""
     tool_names: list[str]
     tokens_in: int = Field(ge=0)
     tokens_out: int = Field(ge=0)
@@ -81,6 +80,8 @@ class Scorecard(Contract):
     """A metric that is missing here is unmeasured."""
     quality_by_tag: dict[str, Figure]
     latency_p50_ms: float = Field(ge=0)
+    retriever_k: Figure | None = None
+    """This and the next three: see `goldgate.domain.retrieval`. None is unmeasured."""
     hit_at_k: Figure | None
     context_precision: Figure | None
     context_use_rate: Figure | None

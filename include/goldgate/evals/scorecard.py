@@ -64,6 +64,7 @@ def make_scorecard(
         hit_at_k=_hits(results, confidence_ratio=confidence_ratio),
         context_precision=_mean(results, lambda result: result.context_precision, confidence_ratio, rng),
         context_use_rate=_mean(results, lambda result: result.context_use_rate, confidence_ratio, rng),
+        retriever_k=_mean(results, lambda result: result.retriever_k, confidence_ratio, rng),
         tokens_in=sum(result.tokens_in for result in results),
         tokens_out=sum(result.tokens_out for result in results),
         tokens_cached=sum(result.tokens_cached for result in results),

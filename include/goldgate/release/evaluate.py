@@ -9,9 +9,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from goldgate.contracts.durable import write_durably
 from goldgate.contracts.evaluation import JUDGE_VERSION, Figure, Scorecard
 from goldgate.contracts.release import Evaluation
 from goldgate.domain.digest import digest_bytes
+from goldgate.domain.retrieval import definitions_page
 from goldgate.ports.delivery import Clock
 from goldgate.ports.records import Ledger, ReleaseStore
 from goldgate.ports.tracking import Tracking
@@ -19,7 +21,10 @@ from goldgate.release.records import failure_noted, note_once, refuse_closed
 from goldgate.release.trial import CANDIDATE, CHAMPION, EvaluationKit, OnRow, Trial, measure_trial, results_path
 
 FOLDER = "evaluation"
-"""Of a release's folder: results tables and Scorecards."""
+"""Of a release's folder: results tables, Scorecards, and what the figures mean."""
+
+DEFINITIONS_FILE = "metrics.md"
+"""Logged beside the figures, so that whoever reads them in the tracker finds what each is."""
 
 
 def evaluate_candidate(
@@ -83,6 +88,7 @@ def _evaluate(
     on_row: OnRow,
 ) -> Evaluation:
     cards = measure_trial(trial, kit=kit, clock=clock, folder=folder, on_row=on_row)
+    write_durably(folder / DEFINITIONS_FILE, definitions_page().encode())
     run = tracking.log_evaluation(
         experiment=trial.candidate.order.agent,
         name=trial.candidate.order.release_id,
@@ -156,6 +162,7 @@ def _card_metrics(card: Scorecard) -> dict[str, float]:
     }
     figures: dict[str, Figure | None] = {
         **{str(metric): figure for metric, figure in card.figures.items()},
+        "retriever_k": card.retriever_k,
         "hit_at_k": card.hit_at_k,
         "context_precision": card.context_precision,
         "context_use_rate": card.context_use_rate,

@@ -107,6 +107,7 @@ class TestRetrieval:
         result = scored(row, response(retrieved=["x", "b", "y", "z"], citations=["b", "q"]))
 
         assert (result.hit_at_k, result.context_precision, result.context_use_rate) == (True, 0.25, 0.25)
+        assert result.retriever_k == 4
 
     def test_is_a_miss_if_nothing_was_given(self):
         result = scored(gold_row(relevant=["a"]), response(retrieved=[]))

@@ -64,14 +64,15 @@ class TestMakeScorecard:
 
     def test_sums_up_retrieval_over_rows_that_tell_of_it(self):
         rows = [
-            result("r0", hit_at_k=True, context_precision=0.5, context_use_rate=1.0),
-            result("r1", hit_at_k=False, context_precision=0.1, context_use_rate=0.5),
+            result("r0", retriever_k=5, hit_at_k=True, context_precision=0.5, context_use_rate=1.0),
+            result("r1", retriever_k=2, hit_at_k=False, context_precision=0.1, context_use_rate=0.5),
             result("r2"),
         ]
 
         scorecard = card(rows, basis(rows=3))
 
         assert (scorecard.hit_at_k.value, scorecard.hit_at_k.samples) == (0.5, 2)
+        assert (scorecard.retriever_k.value, scorecard.retriever_k.samples) == (3.5, 2)
         assert scorecard.context_precision.value == pytest.approx(0.3)
         assert scorecard.context_use_rate.value == pytest.approx(0.75)
 

@@ -115,8 +115,11 @@ class TestEvaluateCandidate:
         assert run["metrics"]["quality"] == 1
         assert run["metrics"]["champion_quality"] == pytest.approx(39 / 40)
         assert {"latency_p50_ms", "quality_low", "quality_high", "tokens_in", "total_cost_usd"} <= run["metrics"].keys()
+        assert {"retriever_k", "champion_retriever_k"} <= run["metrics"].keys()
+        assert "| `hit_at_k` |" in (bench.folder / "metrics.md").read_text()
         assert run["artifacts"] == ["evaluation", "prompts"]
         assert sorted(path.name for path in bench.folder.iterdir()) == [
+            "metrics.md",
             "results-candidate.jsonl",
             "results-candidate.jsonl.sha256",
             "results-champion.jsonl",

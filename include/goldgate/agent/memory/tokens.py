@@ -4,6 +4,8 @@ Which tokenizer an endpoint uses is unknown, and fetching one needs a network. B
 same everywhere and near the truth; what a request really used is the endpoint's own figure, in `Usage`.
 """
 
+import re
+
 from goldgate.domain.conversation import ChatMessage
 
 _BYTES_PER_TOKEN = 4
@@ -27,6 +29,8 @@ CUT_MARK = " […]"
 
 LONGEST_WORD_BYTES = 40
 """A longer one is hardly a word, and not worth what stands before it."""
+
+_LAST_WORD = re.compile(r"(?:\A|\s)\S*\Z")
 
 CUT_MARK_TOKENS = 2
 """What the bare mark counts."""
@@ -61,7 +65,7 @@ def cut_to_tokens(text: str, *, budget: int) -> str:
     if room <= 0:
         return ""
     kept = _bytes(text)[:room].decode(errors="ignore")
-    whole_words = kept if text[len(kept) : len(kept) + 1].isspace() else kept.rpartition(" ")[0]
+    whole_words = kept if text[len(kept) : len(kept) + 1].isspace() else _LAST_WORD.sub("", kept)
     if len(_bytes(kept)) - len(_bytes(whole_words)) > LONGEST_WORD_BYTES:
         whole_words = kept
     return whole_words.rstrip() + CUT_MARK if whole_words.strip() else ""
