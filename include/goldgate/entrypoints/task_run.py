@@ -23,6 +23,7 @@ from goldgate.adapters.file_task_runs import FileTaskRunStore
 from goldgate.adapters.process_owners import this_process
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.agent.driver import TaskRunDriver
+from goldgate.agent.run_work import LEASE_S
 from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.documents import read_yaml
 from goldgate.contracts.resource_parts import Metadata
@@ -34,7 +35,7 @@ from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.agents import Agent
-from goldgate.ports.task_runs import TaskRunStore
+from goldgate.ports.task_runs import LeaseLostError, TaskRunStore
 from goldgate.ports.traces import SpanSink
 
 ANSWERED: Final = 0
@@ -169,7 +170,12 @@ def _bundle_of(name: str, bundle: str, *, settings: Settings, env: Mapping[str, 
 
 @contextmanager
 def _driving(
-    settings: Settings, *, env: Mapping[str, str], wait_for_agent_s: float, stop: threading.Event | None
+    settings: Settings,
+    *,
+    env: Mapping[str, str],
+    wait_for_agent_s: float,
+    stop: threading.Event | None,
+    lease_s: float = LEASE_S,
 ) -> Iterator[TaskRunDriver]:
     opener = AgentOpener(settings=settings, env=env)
     with _stopping(stop) as stopping:
@@ -180,6 +186,7 @@ def _driving(
                 find_task=lambda name: find_task(name, agents=settings.agents).spec,
                 clock=SystemClock(),
                 owner=this_process(),
+                lease_s=lease_s,
                 wait_for_agent_s=wait_for_agent_s,
                 stop=stopping,
             )
@@ -227,16 +234,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="name of a run that was created before")
     parser.add_argument("--wait-for-agent-s", type=float, default=0.0, help="how long to wait for a missing agent")
+    parser.add_argument("--lease-s", type=float, default=LEASE_S, help="how long it keeps the run when it hangs")
     arguments = parser.parse_args(argv)
     log_as_json()
     try:
         settings = Settings.from_env(os.environ)
         waits_s = arguments.wait_for_agent_s
-        with _driving(settings, env=os.environ, wait_for_agent_s=waits_s, stop=None) as driver:
+        with _driving(
+            settings, env=os.environ, wait_for_agent_s=waits_s, stop=None, lease_s=arguments.lease_s
+        ) as driver:
             done = driver.go_on(arguments.name)
     except (TransientError, PermanentError) as error:
         print(f"task_run: {error}", file=sys.stderr)  # noqa: T201 - a log
-        return TRY_AGAIN if isinstance(error, TransientError) else IMPOSSIBLE
+        # A run that another process took over goes on there.
+        return TRY_AGAIN if isinstance(error, TransientError | LeaseLostError) else IMPOSSIBLE
     except OSError as error:
         print(f"task_run: {refused(error)}", file=sys.stderr)  # noqa: T201 - as above
         return TRY_AGAIN
