@@ -34,7 +34,7 @@ class Failures:
         """Say why it did not list its tools."""
         if (http := _http(error)) is not None:
             return self._refusal(*http, str(error))
-        if isinstance(error, TimeoutError) or _code(error) == mcp_types.REQUEST_TIMEOUT:
+        if is_late(error):
             return TransientError(f"Tool server `{self._name}` did not list its tools in time.")
         why = self._scrubber.text(wire.why or str(error)[:_LONGEST_SAID])
         return TransientError(f"Tool server `{self._name}` did not list its tools: {why}")
@@ -43,11 +43,11 @@ class Failures:
         """Say why a call gave no result, and whether it may have acted."""
         if (http := _http(error)) is not None:
             return self._http_result(*http, name=name)
-        code = _code(error)
-        if isinstance(error, TimeoutError) or code == mcp_types.REQUEST_TIMEOUT:
+        if is_late(error):
             return _lost(f"Tool `{name}` did not answer within {limit_s:.3g} s.")
-        if code == mcp_types.CONNECTION_CLOSED:
+        if is_connection_lost(error):
             return _lost(f"Tool server `{self._name}` ended during `{name}`; it may or may not have acted.")
+        code = _code(error)
         if code == TOO_LARGE:
             unread = f"is longer than {MOST_BYTES} bytes and was not read. Ask for less"
             return ToolResult(content=f"Tool `{name}` was called, but its answer {unread}.", is_error=True)
@@ -81,8 +81,17 @@ class Failures:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether nothing more comes over this connection."""
-    return _code(error) == mcp_types.CONNECTION_CLOSED
+    """Whether nothing more comes over this connection.
+
+    Servers use the number too, for errors of their own, so that the SDK's own words tell them apart.
+    """
+    return _code(error) == mcp_types.CONNECTION_CLOSED and str(error).startswith(("Connection closed", "SSE stream"))
+
+
+def is_late(error: BaseException) -> bool:
+    """Whether no answer came in time. As above, the number alone does not tell."""
+    is_sdk = _code(error) == mcp_types.REQUEST_TIMEOUT and str(error).endswith("timed out")
+    return isinstance(error, TimeoutError) or is_sdk
 
 
 def is_session_lost(error: BaseException) -> bool:

@@ -36,11 +36,12 @@ Explain = Callable[[BaseException, Wire], PermanentError | TransientError]
 class Life:
     """One connection to a server."""
 
-    def __init__(self, name: str, connect: Connect, explain: Explain) -> None:
+    def __init__(self, name: str, connect: Connect, *, explain: Explain, on_end: Callable[[Wire], None]) -> None:
         self.wire = Wire()
         self._name = name
         self._connect = connect
         self._explain = explain
+        self._on_end = on_end
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._started: concurrent.futures.Future[Client] = concurrent.futures.Future()
@@ -51,6 +52,11 @@ class Life:
     def is_over(self) -> bool:
         """Whether nothing comes from the server any more."""
         return self.wire.ended.is_set() or not self._thread.is_alive()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread, and so perhaps its program, is still there."""
+        return self._thread.is_alive()
 
     def await_start(self, *, within_s: float) -> None:
         """Wait until it may be asked.
@@ -88,10 +94,14 @@ class Life:
 
         return self._do(called, within_s=within_s)
 
-    def end(self) -> None:
-        """End the server and its thread."""
+    def stop(self) -> None:
+        """Begin to end the server. Whoever asks something meanwhile is told that it ended."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended already
             self._loop.call_soon_threadsafe(self._stop.set)
+
+    def end(self) -> None:
+        """End the server and its thread, and wait for it."""
+        self.stop()
         self._thread.join(_STOP_WITHIN_S)
 
     def _do(self, ask: Callable[[Client], Coroutine[Any, Any, T]], *, within_s: float) -> T:
@@ -118,6 +128,7 @@ class Life:
             finally:
                 self.wire.ended.set()
                 self._cancel_rest()
+                self._on_end(self.wire)
 
     def _cancel_rest(self) -> None:
         """End the calls that are still waited for: nobody answers them any more."""

@@ -32,6 +32,7 @@ _MOST_UNASKED: Final = 10_000
 _MOST_SAID: Final = 4_000
 _GRACE_S: Final = 2.0
 """To end by itself after its input was closed, and again after SIGTERM. As the SDK has it."""
+_LAST_WORDS_S: Final = 0.2
 
 Outgoing = MemoryObjectReceiveStream[SessionMessage]
 Incoming = MemoryObjectSendStream[SessionMessage | Exception]
@@ -69,7 +70,9 @@ class Program:
         finally:
             wire.ended.set()
             with anyio.CancelScope(shield=True):
-                await _stop(process)
+                await _stop(process, grace_s=0 if wire.why else _GRACE_S)
+                # What it wrote last is still in the pipe; a grandchild may hold that open for ever.
+                await asyncio.wait(tasks[2:], timeout=_LAST_WORDS_S)
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -138,22 +141,22 @@ async def _listen(process: asyncio.subprocess.Process, wire: Wire) -> None:
         wire.said = kept.decode(errors="replace")
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def _stop(process: asyncio.subprocess.Process, *, grace_s: float) -> None:
     """Close its input, wait, then end its whole group: first asked, then forced."""
     if process.stdin is not None:
         process.stdin.close()
-    if await _ended(process):
+    if await _ended(process, within_s=grace_s):
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        if await _ended(process):
+        if await _ended(process, within_s=_GRACE_S):
             return
 
 
-async def _ended(process: asyncio.subprocess.Process) -> bool:
+async def _ended(process: asyncio.subprocess.Process, *, within_s: float) -> bool:
     # Not `wait`: it also waits for the pipes, which a grandchild may hold open.
-    deadline = asyncio.get_running_loop().time() + _GRACE_S
+    deadline = asyncio.get_running_loop().time() + within_s
     while process.returncode is None:
         if asyncio.get_running_loop().time() >= deadline:
             return False

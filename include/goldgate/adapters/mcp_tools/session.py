@@ -23,7 +23,7 @@ from goldgate.adapters.mcp_tools.failures import (
 )
 from goldgate.adapters.mcp_tools.life import Life
 from goldgate.adapters.mcp_tools.program import Program
-from goldgate.adapters.mcp_tools.wire import Connect, Scrubber
+from goldgate.adapters.mcp_tools.wire import Connect, Scrubber, Wire
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.model import ToolDefinition
@@ -66,6 +66,7 @@ class McpToolSession:
         self._lock = threading.Lock()
         self._listing = threading.Lock()
         self._life: Life | None = None
+        self._ending: list[Life] = []
         self._starts: deque[float] = deque()
         self._listed: tuple[Life, float, Sequence[ToolDefinition]] | None = None
         self._is_closed = False
@@ -101,8 +102,11 @@ class McpToolSession:
         """End the server and its thread. Closing twice does nothing."""
         with self._lock:
             self._is_closed = True
-            life, self._life = self._life, None
-        if life is not None:
+            ending = [*self._ending, *([self._life] if self._life is not None else [])]
+            self._life, self._ending = None, []
+        for life in ending:
+            life.stop()
+        for life in ending:
             life.end()
 
     def _called(
@@ -142,15 +146,13 @@ class McpToolSession:
                 raise TransientError(
                     f"Found no program `{self._program_name}` on the PATH for tool server `{self._name}`; install it."
                 )
-            over = self._life if self._life is not None and self._life.is_over else None
-            if over is not None:
-                self._life = None
+            if self._life is not None and self._life.is_over:
+                self._end_later(self._life)
             if self._life is None:
                 self._note_start()
-                self._life = Life(self._name, self._connect, self._failures.of_start)
+                explain, on_end = self._failures.of_start, self._note_end
+                self._life = Life(self._name, self._connect, explain=explain, on_end=on_end)
             life = self._life
-        if over is not None:
-            over.end()
         try:
             life.await_start(within_s=within_s)
         except (PermanentError, TransientError):
@@ -174,13 +176,21 @@ class McpToolSession:
 
     def _bury(self, life: Life) -> None:
         with self._lock:
-            if self._life is life:
-                self._life = None
-        life.end()
-        if life.wire.said:
-            # Its own words help whoever mends it; they may hold anything, so that no model reads them.
-            said = self._scrubber.text(life.wire.said)
-            _log.warning("agent.tool.ended", extra={"server": self._name, "why": life.wire.why, "stderr": said})
+            self._end_later(life)
+
+    def _end_later(self, life: Life) -> None:
+        """Begin to end a life, and wait for it only in `close`: a caller has no time for a program that hangs."""
+        life.stop()
+        if self._life is life:
+            self._life = None
+        if life not in self._ending:
+            self._ending = [*(each for each in self._ending if each.is_running), life]
+
+    def _note_end(self, wire: Wire) -> None:
+        """Log what a program wrote when it ended unasked: it helps whoever mends it, and no model reads it."""
+        if not self._is_closed and (wire.said or wire.why):
+            said = self._scrubber.text(wire.said)
+            _log.warning("agent.tool.ended", extra={"server": self._name, "why": wire.why, "stderr": said})
 
 
 def _connect(server: MCPServer, *, folder: Path, path: str, secrets: Mapping[str, str]) -> Connect:
