@@ -45,7 +45,8 @@ class RequestLog(Contract):
     cost_usd: float = Field(ge=0)
     is_metered: bool = False
     """Every call of the model said what it used. Otherwise, or where a line does not tell, the cost is unknown."""
-    retriever_k: int = Field(ge=0)
+    retriever_k: int | None = Field(ge=0)
+    """This and the next three: see `goldgate.domain.retrieval`. None is unmeasured: no answer, or none that tells."""
     hit_at_k: bool | None = Field(alias="hit@k")
     """Always None on live traffic: the truth is not known there."""
     context_precision: float | None

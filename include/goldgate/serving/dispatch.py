@@ -12,6 +12,7 @@ from typing import Final
 
 from goldgate.contracts.prediction import QUESTION_REFUSED, RATE_LIMITED, PredictRequest, PredictResponse
 from goldgate.contracts.request_log import Arm, RequestLog
+from goldgate.domain import retrieval
 from goldgate.domain.errors import TransientError
 from goldgate.ports.delivery import ArmClient, ArmFailedError, Clock
 from goldgate.ports.records import RequestLogWriter
@@ -174,7 +175,9 @@ class Dispatcher:
             self._metrics.add("goldgate_safety_blocks_total", labels={**labels, "flag": flag})
 
     def _answered(self, asked: _Asked, response: PredictResponse, *, seconds: float, span_id: str) -> RequestLog:
-        retrieved, usage = set(response.retrieved), response.usage
+        given, usage = response.retrieved, response.usage
+        tells_given = "retrieved" not in response.unmeasured
+        tells_use = tells_given and "citations" not in response.unmeasured
         return RequestLog(
             at=self._clock.now(),
             agent=asked.agent,
@@ -192,10 +195,10 @@ class Dispatcher:
             tokens_cached=usage.tokens_cached,
             cost_usd=usage.cost_usd,
             is_metered=usage.is_metered,
-            retriever_k=len(response.retrieved),
+            retriever_k=retrieval.retriever_k(given) if tells_given else None,
             hit_at_k=None,
             context_precision=None,
-            context_use_rate=len(retrieved & set(response.citations)) / len(retrieved) if retrieved else None,
+            context_use_rate=retrieval.context_use_rate(given, response.citations) if tells_use else None,
             safety_flags=list(response.safety_flags),
             error=response.error[:_MAX_ERROR_CHARS] if response.error else None,
         )
@@ -219,7 +222,7 @@ class Dispatcher:
             tokens_out=0,
             tokens_cached=0,
             cost_usd=0,
-            retriever_k=0,
+            retriever_k=None,
             hit_at_k=None,
             context_precision=None,
             context_use_rate=None,

@@ -101,6 +101,18 @@ class TestChat:
         assert "secret" not in entry.model_dump_json()
         assert "ann" not in entry.model_dump_json()
 
+    @pytest.mark.parametrize(
+        ("unmeasured", "figures"), [([], (2, 0.5)), (["citations"], (2, None)), (["retrieved"], (None, None))]
+    )
+    def test_is_logged_with_what_the_agent_tells_of_retrieval_and_nothing_else(self, desk, unmeasured, figures):
+        desk.traffic.serve()
+        desk.arms.answers[CHAMPION] = {"unmeasured": unmeasured}
+
+        desk.ask()
+
+        [entry] = desk.log.written
+        assert (entry.retriever_k, entry.context_use_rate) == figures
+
     @pytest.mark.parametrize("is_metered", [True, False])
     def test_is_logged_with_whether_its_cost_is_known(self, desk, is_metered):
         desk.traffic.serve()
