@@ -5,8 +5,10 @@ Through its client alone: nothing is set for the whole process, and no run is ac
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -19,15 +21,30 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Map, Object, Property, Schema
 
+from goldgate.contracts.documents import read_json
+from goldgate.contracts.foreign import ENVIRONMENT_FILE, AgentEnvironment
 from goldgate.domain.errors import PermanentError, TransientError, connection_problem, first_line
 from goldgate.ports.tracking import PackagedModel, TrackedRun
 
 AGENT_LOADER: Final = "goldgate.entrypoints.agents:load_agent"
 """What loads a packaged agent, as `module:function`. Named here, found where the model is loaded."""
 
+CALLABLE_LOADER: Final = "goldgate.entrypoints.foreign:load_packaged"
+"""What loads a Python callable in its own environment, where the packages of the runtime are not."""
+
+_RUNTIME: Final = Path(__file__).resolve().parents[1]
+"""Goes with a callable as its code: of it MLflow's own dependencies are all that is needed."""
+
+_OLDEST_PYTHON: Final = (3, 11)
+"""Of the runtime. A callable for an older one is packaged for the agent image, which builds its environment."""
+
+_OF_MLFLOW: Final = ("mlflow-skinny", "numpy", "pandas")
+"""What MLflow needs to load any pyfunc: its skinny package, and two that it imports all the same."""
+
 AGENT_LOCK: Final = Path(__file__).resolve().parents[2] / "images" / "agent" / "requirements.txt"
 """What the agent image installs, pinned."""
 
+_NO_BYTECODE: Final = shutil.ignore_patterns("__pycache__", "*.pyc")
 _CODE: Final = Path(__file__).with_name("mlflow_pyfunc.py")
 
 # MLflow retries seven times by default, for four minutes: our callers decide themselves what to do without it. And it
@@ -124,16 +141,21 @@ class MlflowTracking:
             # The artifact's folder is named by the last part of its path: always `bundle`, whatever the digest.
             # A copy: MLflow follows no link.
             staged = shutil.copytree(bundle, Path(staging) / "bundle")
+            own = _own_environment(bundle)
+            code = own and shutil.copytree(_RUNTIME, Path(staging) / _RUNTIME.name, ignore=_NO_BYTECODE)
             mlflow.pyfunc.save_model(
                 path=str(folder),
                 python_model=str(_CODE),
                 artifacts={"bundle": str(staged)},
-                model_config={"loader": self._loader},
+                model_config={"loader": CALLABLE_LOADER if own else self._loader},
+                code_paths=[str(code)] if code else None,
                 signature=predict_signature(),
                 input_example=INPUT_EXAMPLE,
-                pip_requirements=self._pip_requirements(),
+                pip_requirements=_own_requirements(own) if own else self._pip_requirements(),
                 mlflow_model=model,
             )
+        if own:
+            _name_python(folder, own.python)
 
     def _pip_requirements(self) -> list[str]:
         """Pins of the agent image's lock. Hashes are left out: MLflow writes these lines into a conda file too."""
@@ -181,6 +203,33 @@ class MlflowTracking:
             if _is_refusal(error):
                 raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {first_line(error)}") from error
             raise TransientError(f"MLflow at {self._uri} did not {what}: {connection_problem(error)}") from error
+
+
+def _own_environment(bundle: Path) -> AgentEnvironment | None:
+    """Read the environment of a callable, if this is one and the runtime can go into it."""
+    path = bundle / ENVIRONMENT_FILE
+    found = read_json(path, AgentEnvironment) if path.exists() else None
+    if found is None or tuple(map(int, found.python.split("."))) < _OLDEST_PYTHON:
+        return None
+    return found
+
+
+def _own_requirements(own: AgentEnvironment) -> list[str]:
+    """The pins of the agent, and those of MLflow that it does not pin itself."""
+    pinned = {_package(pin) for pin in own.pins}
+    return [*own.pins, *(f"{name}=={version(name)}" for name in _OF_MLFLOW if name not in pinned)]
+
+
+def _package(pin: str) -> str:
+    return re.split(r"[=\[;\s]", pin, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def _name_python(folder: Path, python: str) -> None:
+    """Ask for the agent's Python where MLflow writes down the one that packages."""
+    for name in ("python_env.yaml", "conda.yaml"):
+        path = folder / name
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"(python[:=] ?)[\d.]+", rf"\g<1>{python}", text, count=1), encoding="utf-8")
 
 
 def predict_signature() -> ModelSignature:

@@ -18,8 +18,8 @@ AgentKind = Literal["declared", "python", "endpoint"]
 """Which of the three contracts an Agent document keeps."""
 
 CallNature = Literal["pure", "idempotent", "acts"]
-"""What it means to ask an agent a question twice: nothing changes; nothing more changes, by the trace id that is the
-same; something may be done twice. After a crash nobody knows whether it was asked, and one that acts is not asked again.
+"""What it means to ask an agent twice: nothing changes; nothing more changes, by the trace id, which is the same;
+something may be done twice. After a crash nobody knows whether it was asked, so one that acts is not asked again.
 """
 
 ENVIRONMENT_FILE: Final = "environment.json"
@@ -216,6 +216,8 @@ class AgentEnvironment(Contract):
     """Path of the requirements file in the bundle."""
     requirements_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     """SHA-256 of that file; of nothing if there is none."""
+    pins: list[str] = Field(default_factory=list)
+    """Its packages, `name==version`, without their hashes: what MLflow is told."""
 
 
 def agent_kind(document: object) -> AgentKind | None:

@@ -20,6 +20,7 @@ from goldgate.agent.foreign import runner
 from goldgate.agent.foreign.endpoint_agent import EndpointAsker
 from goldgate.agent.foreign.folder import ForeignFolder, kind_of, read_foreign
 from goldgate.agent.foreign.python_agent import PythonAsker
+from goldgate.agent.foreign.requirements import pins
 from goldgate.agent.foreign.runtime import ForeignEquipment, ForeignRuntime
 from goldgate.agent.foreign.said import Asker
 from goldgate.agent.safety import personal_data
@@ -64,6 +65,7 @@ def environment_of(spec: PythonSpec, *, folder: Path) -> AgentEnvironment:
         callable=spec.callable,
         requirements=spec.requirements,
         requirements_digest=digest_bytes(requirements),
+        pins=pins(requirements.decode()),
     )
 
 
@@ -79,6 +81,18 @@ def load_foreign(bundle: Path, *, env: Mapping[str, str], sink: SpanSink | None 
     folder = read_foreign(bundle)
     asker = _asker(folder, env=env)
     return ForeignRuntime(ForeignEquipment(folder=folder, asker=asker, digest=digest, sink=sink or NoSink()))
+
+
+def load_packaged(bundle: Path, *, env: Mapping[str, str]) -> ForeignRuntime:
+    """Load a callable where MLflow has made its environment already: this interpreter is that of the agent.
+
+    Raises:
+        PermanentError: A file of the bundle is not what was frozen, or a variable that the agent names is not set.
+    """
+    digest = verify_bundle(bundle)
+    folder = read_foreign(bundle)
+    asker = _asker(folder, env=env, program=Path(sys.executable))
+    return ForeignRuntime(ForeignEquipment(folder=folder, asker=asker, digest=digest))
 
 
 def callable_problems(bundle: Path, *, env: Mapping[str, str], where: Path) -> list[Problem]:
@@ -124,15 +138,17 @@ def interpreter(folder: Path, spec: PythonSpec, found: UvEnvironments) -> Path:
     )
 
 
-def _asker(folder: ForeignFolder, *, env: Mapping[str, str]) -> Asker:
+def _asker(folder: ForeignFolder, *, env: Mapping[str, str], program: Path | None = None) -> Asker:
     spec = folder.agent.spec
     if isinstance(spec, PythonAgentSpec):
-        return PythonAsker(spec, target=_process(folder, spec, env=env))
+        return PythonAsker(spec, target=_process(folder, spec, env=env, program=program))
     llm: LLMSpec = folder.llm.spec if folder.llm else _no_llm(folder)
     return EndpointAsker(folder, llm=llm, model=model_parts.open_llm(llm, env=env))
 
 
-def _process(folder: ForeignFolder, spec: PythonAgentSpec, *, env: Mapping[str, str]) -> CallableProcess:
+def _process(
+    folder: ForeignFolder, spec: PythonAgentSpec, *, env: Mapping[str, str], program: Path | None
+) -> CallableProcess:
     python = spec.python
     if missing := sorted({source.env for source in python.env_from.values() if not env.get(source.env)}):
         raise PermanentError(
@@ -140,7 +156,7 @@ def _process(folder: ForeignFolder, spec: PythonAgentSpec, *, env: Mapping[str, 
             f"`{folder.name}` names. Set it."
         )
     secrets = {name: env[source.env] for name, source in python.env_from.items()}
-    program = interpreter(folder.folder, python, environments(env))
+    program = program or interpreter(folder.folder, python, environments(env))
     own = {
         "PATH": f"{program.parent}:{env.get('PATH', os.defpath)}",
         "LANG": "C.UTF-8",
