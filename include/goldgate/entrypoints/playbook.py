@@ -32,11 +32,13 @@ from goldgate.entrypoints.foreign import callable_problems
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
 from goldgate.entrypoints.inspection import gold_problems, tracked
 from goldgate.entrypoints.settings import CHECKOUT
+from goldgate.entrypoints.tracing import open_sink
 from goldgate.entrypoints.wiring import Wiring
 from goldgate.evals.report import render_report
 from goldgate.evals.results import read_results, write_results
 from goldgate.evals.run import run_gold_set
 from goldgate.evals.scorecard import make_scorecard
+from goldgate.ports.traces import SpanSink
 from goldgate.release import canary
 from goldgate.release.build import ImageSource, build_candidate
 from goldgate.release.check import GoldSet, Inspection, check_candidate, read_gold_set, refuse_secrets
@@ -272,8 +274,9 @@ class Playbook:
         prompts = self.wiring.store.folder(release_id) / "prompts"
         for name, text in about.prompts.items():
             write_durably(prompts / name, text.encode())
-        runtime = load_agent(bundle, env=os.environ)
-        with contextlib.closing(runtime):
+        sink = self._sink(candidate, version="candidate")
+        runtime = load_agent(bundle, env=os.environ, sink=sink)
+        with contextlib.closing(sink), contextlib.closing(runtime):
             runtime.warm_up()
             return evaluate_candidate(
                 Trial(
@@ -303,9 +306,21 @@ class Playbook:
             yield None
             return
         bundle = registry.fetch_bundle(agent, version, into=self.wiring.settings.home / "bundles")
-        with contextlib.closing(load_agent(bundle, env=os.environ)) as runtime:
+        sink = self._sink(candidate, version=version)
+        runtime = load_agent(bundle, env=os.environ, sink=sink)
+        with contextlib.closing(sink), contextlib.closing(runtime):
             runtime.warm_up()
             yield Champion(version=version, bundle_digest=runtime.digest, predict=runtime.predict)
+
+    def _sink(self, candidate: Candidate, *, version: str) -> SpanSink:
+        """Open where the spans of an evaluation go: each row of its results names its trace."""
+        order = candidate.order
+        attributes = {
+            "goldgate.purpose": "evaluation",
+            "goldgate.release_id": order.release_id,
+            "goldgate.version": version,
+        }
+        return open_sink(self.wiring.settings, env=os.environ, agent=order.agent, attributes=attributes)
 
     def _inspect(self, folder: Path, agent: str, policy: ReleasePolicy) -> Inspection:
         gold = read_gold_set(folder, policy=policy)
