@@ -1,6 +1,6 @@
 """A tool server over stdio that misbehaves on demand: its own JSON-RPC, no SDK, so that it can do what none would.
 
-Run as `python scripted_mcp_program.py [MODE ...]`. A mode changes how it starts and lists; a tool does what its name says.
+Run as `python scripted_mcp_program.py [MODE ...]`. A mode changes how it starts and lists; a tool what it is named for.
 """
 
 import json
