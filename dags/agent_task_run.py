@@ -1,13 +1,14 @@
 """Run an agent once.
 
-One TaskRun: an agent and a message, or a Task that holds both. Its phases and its answer lie in the record that the
-task returns. Give one of the two ways: neither or both, and the task fails at once and says so.
+One TaskRun: an agent and a message, or a Task that holds both. Give one of the two ways: neither or both, and the task
+fails at once and says so. Its phases and its answer lie in the record that the task returns. What it asks of a person
+stands under *Required Actions*, or is answered with `goldgate task answer`; meanwhile no worker is held.
 """
 
 from airflow.sdk import DAG, Param
 
 from goldgate_airflow.defaults import DEFAULT_ARGS
-from goldgate_airflow.operators.step import StepOperator
+from goldgate_airflow.operators.task_run import AgentTaskRunOperator
 
 with DAG(
     dag_id="agent_task_run",
@@ -27,16 +28,29 @@ with DAG(
             title="Task",
             description="Name of a Task that holds both. Leave agent and message empty then.",
         ),
+        "deadline_s": Param(
+            None,
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            title="Deadline",
+            description="Seconds after its start by which it must be over, waiting for people included.",
+        ),
+        "max_cost_usd": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            title="Cost limit",
+            description="US dollars that it may cost. Its agent's own limit holds too.",
+        ),
     },
 ) as dag:
-    StepOperator(
+    AgentTaskRunOperator(
         task_id="run",
-        step="run_task",
-        arguments={
+        spec={
             "agent": "{{ params.agent or '' }}",
             "user_message": "{{ params.user_message or '' }}",
             "task": "{{ params.task or '' }}",
+            "deadline_s": "{{ params.deadline_s or '' }}",
+            "max_cost_usd": "{{ '' if params.max_cost_usd is none else params.max_cost_usd }}",
         },
-        optional=["agent", "user_message", "task"],
-        fails_unless=("phase", "FinalAnswer"),
     )

@@ -14,6 +14,9 @@ from goldgate.domain.errors import PermanentError
 PLAYBOOK: Final = "goldgate.entrypoints.release_tasks"
 """The module whose functions are the steps."""
 
+RUN_TASKS: Final = "goldgate.entrypoints.run_tasks"
+"""The module whose functions are what is done with TaskRuns."""
+
 _SAFE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 CHATTY: Final = ("great_expectations", "faiss", "alembic", "httpx", "httpx2", "openai", "mlflow.store")

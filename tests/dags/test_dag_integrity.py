@@ -10,7 +10,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from goldgate.entrypoints import release_tasks
+from goldgate.entrypoints import release_tasks, run_tasks
 from goldgate_airflow.operators.step import StepOperator
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
@@ -32,7 +32,14 @@ class TestDagFolder:
         assert sorted(bag.dags) == NAMES
 
     def test_holds_the_playbook(self):
-        assert {"agent_release", "agent_ci", "agent_rollback", "nightly_eval", "agent_task_run"} <= set(NAMES)
+        assert {
+            "agent_release",
+            "agent_ci",
+            "agent_rollback",
+            "nightly_eval",
+            "agent_task_run",
+            "agent_task_question",
+        } <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,7 +84,19 @@ class TestSteps:
             signature = inspect.signature(getattr(release_tasks, task.step))
             signature.bind(release_id="x", **task.arguments)
 
-        assert {"open_release", "judge", "rollback", "ci", "run_task"} <= {task.step for task in steps}
+        assert {"open_release", "judge", "rollback", "ci"} <= {task.step for task in steps}
+
+    def test_of_task_runs_are_there(self):
+        names = ("run_task", "look_at_task", "cancel_task", "answer_task", "look_at_question")
+        signatures = {name: list(inspect.signature(getattr(run_tasks, name)).parameters) for name in names}
+
+        assert signatures == {
+            "run_task": ["task_run", "spec", "stop"],
+            "look_at_task": ["task_run", "asked"],
+            "cancel_task": ["task_run", "reason", "by"],
+            "answer_task": ["task_run", "key", "option", "text", "by"],
+            "look_at_question": ["task_run", "key"],
+        }
 
     def test_of_the_operators_are_there(self):
         signatures = {

@@ -4,6 +4,7 @@ All state is in the run's record. A task returns what people look at, and what t
 """
 
 import os
+import threading
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,7 +22,7 @@ from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_desk import FITTING, TaskDesk, waits_for_a_person
 from goldgate.entrypoints.task_log import run_logged
 from goldgate.entrypoints.task_run import open_store
-from goldgate.ports.task_runs import RunHeldError
+from goldgate.ports.task_runs import LeaseLostError, RunHeldError
 
 Told = dict[str, JsonValue]
 
@@ -42,8 +43,13 @@ _LIMITS: Final = {
 }
 
 
-def run_task(name: str, spec: dict[str, JsonValue]) -> Told:
+def run_task(task_run: str, spec: dict[str, JsonValue], stop: threading.Event) -> Told:
     """Work on the TaskRun of that name as far as it goes now; a retry goes on with the same one.
+
+    Args:
+        task_run: Name of the run.
+        spec: What is asked, and with which limits.
+        stop: Set by whoever wants the process to let go of the run, which it does within a second.
 
     Raises:
         ContractError: Neither a task, nor an agent and a message.
@@ -54,28 +60,28 @@ def run_task(name: str, spec: dict[str, JsonValue]) -> Told:
     if unknown := sorted(set(spec) - set(_FIELDS) - set(_LIMITS)):
         raise PermanentError(f"Found {', '.join(unknown)} in the task run; expected {', '.join((*_FIELDS, *_LIMITS))}.")
     checked = parse(asked, TaskRunSpec, where="the task run")
-    run = TaskRun(kind="TaskRun", metadata=Metadata(name=name), spec=checked)
+    run = TaskRun(kind="TaskRun", metadata=Metadata(name=task_run), spec=checked)
     settings = Settings.from_env(os.environ)
     desk = _desk(settings)
     try:
-        done = run_logged(run, settings=settings, env=os.environ)
-    except RunHeldError:
+        done = run_logged(run, settings=settings, env=os.environ, stop=stop)
+    except (RunHeldError, LeaseLostError):
         # Somebody works on it by hand, or the lease of a worker that vanished has not ended yet.
-        return _told(desk.find(name), desk, waits_for="process")
+        return _told(desk.find(task_run), desk, waits_for="process")
     return _told(done, desk)
 
 
-def look_at_task(name: str, asked: list[str]) -> Told:
+def look_at_task(task_run: str, asked: list[str]) -> Told:
     """Say whether a run that waited can go on.
 
     Args:
-        name: Name of the run.
+        task_run: Name of the run.
         asked: Keys of the calls that it waited for a person with.
     """
     desk = _desk(Settings.from_env(os.environ))
-    run = desk.find(name)
+    run = desk.find(task_run)
     if run.status.phase.is_terminal:
-        return {"decision": "go_on", "reason": f"The run is over: {run.status.phase.value}."}
+        return {"decision": "go_on", "reason": f"The run is over: {run.status.phase.value}.", "is_over": True}
     if has_work(run, store=desk.store, clock=desk.clock):
         return {"decision": "go_on", "reason": "Somebody answered, or its deadline is past."}
     if {call.key for _, call in desk.questions(run)} != set(asked):
@@ -83,43 +89,43 @@ def look_at_task(name: str, asked: list[str]) -> Told:
     return {"decision": "hold", "reason": run.status.status_detail}
 
 
-def answer_task(name: str, key: str, option: str, text: str, by: str) -> Told:
+def answer_task(task_run: str, key: str, option: str, text: str, by: str) -> Told:
     """Leave a person's answer for a run.
 
     Returns:
         `outcome`: "answered"; "again" if the choice does not fit what is asked; "elsewhere" if somebody else was first.
     """
     desk = _desk(Settings.from_env(os.environ))
-    call = _awaited(desk, name, key)
+    call = _awaited(desk, task_run, key)
     if call is None:
         return {"outcome": "elsewhere", "reason": "It was answered elsewhere, or its run is over."}
     word = next((word for word, label in OPTIONS.items() if label == option), None)
     if word is None or word not in FITTING[call.need] or (word is Word.ANSWER and not text.strip()):
         return {"outcome": "again", "reason": f"`{option}` needs a text here, or does not fit what is asked."}
-    desk.answer(name, call=key, word=word, text=text, by=by)
+    desk.answer(task_run, call=key, word=word, text=text, by=by)
     return {"outcome": "answered", "reason": f"{by}: {word.value}"}
 
 
-def look_at_question(name: str, key: str) -> Told:
+def look_at_question(task_run: str, key: str) -> Told:
     """Say whether a question still waits for a person."""
-    call = _awaited(_desk(Settings.from_env(os.environ)), name, key)
+    call = _awaited(_desk(Settings.from_env(os.environ)), task_run, key)
     if call is None:
         return {"decision": "over", "reason": "It was answered elsewhere, or its run is over."}
     return {"decision": "hold", "reason": call.question}
 
 
-def cancel_task(name: str, reason: str, by: str) -> Told:
+def cancel_task(task_run: str, reason: str, by: str) -> Told:
     """End a run, whoever works on it. One that is over stays as it is."""
     settings = Settings.from_env(os.environ)
     desk = _desk(settings)
-    run = desk.find(name)
+    run = desk.find(task_run)
     if run.status.phase.is_terminal:
         return _told(run, desk)
-    desk.cancel(name, reason=reason, by=by)
+    desk.cancel(task_run, reason=reason, by=by)
     try:
         run = run_logged(run, settings=settings, env=os.environ)
     except RunHeldError:
-        run = desk.find(name)
+        run = desk.find(task_run)
     return _told(run, desk)
 
 

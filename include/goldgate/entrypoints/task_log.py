@@ -7,6 +7,7 @@ loses it loses no state.
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +25,20 @@ def log_path(settings: Settings, name: str) -> Path:
     return settings.home / "taskruns" / f"{name}.log"
 
 
-def run_logged(run: TaskRun, *, settings: Settings, env: Mapping[str, str], wait_for_agent_s: float = 0.0) -> TaskRun:
+def run_logged(
+    run: TaskRun,
+    *,
+    settings: Settings,
+    env: Mapping[str, str],
+    wait_for_agent_s: float = 0.0,
+    stop: threading.Event | None = None,
+) -> TaskRun:
     """Run a TaskRun as `run_task` does, and keep what the process logs meanwhile."""
     with logging_into(log_path(settings, run.metadata.name)):
         facts = {"run": run.metadata.name, "pid": os.getpid(), "host": socket.gethostname()}
         log.info("taskrun.process.began", extra=facts)
         try:
-            done = run_task(run, settings=settings, env=env, wait_for_agent_s=wait_for_agent_s)
+            done = run_task(run, settings=settings, env=env, wait_for_agent_s=wait_for_agent_s, stop=stop)
         except BaseException as error:
             log.info("taskrun.process.stopped", extra={**facts, "reason": f"{type(error).__name__}: {error}"})
             raise

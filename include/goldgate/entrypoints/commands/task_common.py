@@ -16,7 +16,7 @@ from goldgate.entrypoints.commands.common import ExitCode
 from goldgate.entrypoints.display import Screen, printable
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_desk import TaskDesk, waits_for_a_person
-from goldgate.entrypoints.task_run import open_store
+from goldgate.entrypoints.task_run import exit_code_of, open_store
 from goldgate.entrypoints.task_tables import awaited_lines, runs_table
 
 Plain: TypeAlias = dict[str, Any]
@@ -62,11 +62,7 @@ def desk_of(settings: Settings) -> TaskDesk:
 
 def code_of(run: TaskRun) -> ExitCode:
     """Say how a run stands, as an exit code."""
-    if run.status.phase is Phase.FINAL_ANSWER:
-        return ExitCode.DONE
-    if run.status.phase is Phase.FAILED:
-        return ExitCode.FAILED_GATE
-    return ExitCode.WAITING if waits_for_a_person(run) else ExitCode.TRY_AGAIN
+    return ExitCode(exit_code_of(run))
 
 
 def tell_run(screen: Screen, run: TaskRun, *, said_name: bool = False) -> ExitCode:

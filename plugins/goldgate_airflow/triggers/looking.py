@@ -1,0 +1,60 @@
+"""What every trigger that looks at a TaskRun does: look again and again, and wake the task when there is something."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate_airflow.playbook import step_of
+
+PATIENCE_S: Final = 300.0
+"""How long looks may fail in a row before the task is told."""
+
+
+class LookingTrigger(BaseTrigger):
+    """Looks until a step says something other than `hold`. All state is in the record of the run."""
+
+    def __init__(self, *, look_every_s: float, run_tasks: str, patience_s: float = PATIENCE_S) -> None:
+        super().__init__()
+        self.look_every_s = look_every_s
+        self.run_tasks = run_tasks
+        self.patience_s = patience_s
+
+    def look(self) -> dict[str, Any]:
+        """Look once. In a thread of its own."""
+        raise NotImplementedError
+
+    def step(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Run one step."""
+        told: dict[str, Any] = step_of(self.run_tasks, name)(**arguments)
+        return told
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: a decision other than `hold`, or why no more looks are possible."""
+        loop = asyncio.get_running_loop()
+        began = seen = loop.time()
+        while True:
+            try:
+                told = await asyncio.to_thread(self.look)
+            except PermanentError as error:
+                yield TriggerEvent({"decision": "failed", "reason": str(error)})
+                return
+            except TransientError as error:
+                if loop.time() - seen >= self.patience_s:
+                    yield TriggerEvent({"decision": "failed", "reason": f"No look succeeded; the last said: {error}"})
+                    return
+            else:
+                seen = loop.time()
+                if told["decision"] != "hold":
+                    yield TriggerEvent(told)
+                    return
+            if self.is_over(loop.time() - began):
+                yield TriggerEvent({"decision": "go_on", "reason": "It is time to try again."})
+                return
+            await asyncio.sleep(self.look_every_s)
+
+    def is_over(self, waited_s: float) -> bool:  # noqa: ARG002 - for those that wait so long only
+        """Whether it waited long enough, whatever is seen."""
+        return False
