@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldgate.agent.memory.knowledge import Knowledge
-from goldgate.agent.memory.late_interaction import LateInteractionReranker
 from goldgate.contracts.resources import EmbedderSpec, RetrievalSpec
 from goldgate.entrypoints.index_parts import open_indexes
 from goldgate.ports.knowledge import Chunk, Embedder, Reranker
@@ -81,5 +80,7 @@ def _reranker(spec: RetrievalSpec, *, chunks: Sequence[Chunk]) -> Reranker | Non
         case "none":
             return None
         case "late-interaction":
+            from goldgate.agent.memory.late_interaction import LateInteractionReranker  # noqa: PLC0415 - numpy, 0.13 s
+
             # Its vectors are looked up in the process, whatever embeds the passages.
             return LateInteractionReranker(chunks, vectors=_static_embedder())

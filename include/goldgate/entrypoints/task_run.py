@@ -162,10 +162,9 @@ def _bundle_of(name: str, bundle: str, *, settings: Settings, env: Mapping[str, 
         raise TransientError(
             f"Found no agent `{name}` in `{settings.agents}`; expected `{name}/agent.yaml`. Run again when it is there."
         )
-    from goldgate.entrypoints.freezing import freeze_agent  # noqa: PLC0415 - only to begin a run
+    from goldgate.entrypoints.frozen_agents import bundle_of  # noqa: PLC0415 - only to begin a run
 
-    cache = settings.home / "corpus-cache"
-    return freeze_agent(folder, into=bundles, env=env, corpus_cache=cache).path
+    return bundle_of(folder, bundles=bundles, env=env, corpus_cache=settings.home / "corpus-cache")
 
 
 @contextmanager
