@@ -14,11 +14,16 @@ _BATCH = 128
 _TIMEOUT_S = 10.0
 _MAX_RETRIES = 2
 
+_QUESTION_TIMEOUT_S = 3.0
+"""For a text by itself, which is a question that somebody waits for; asked once more, and then done without."""
+
 
 class OpenAIEmbedder:
     """One embedding model of one endpoint. Safe to call from many threads."""
 
-    def __init__(self, spec: EmbedderSpec, *, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, spec: EmbedderSpec, *, env: Mapping[str, str], question_timeout_s: float = _QUESTION_TIMEOUT_S
+    ) -> None:
         """Read address and key from the environment.
 
         Raises:
@@ -28,6 +33,7 @@ class OpenAIEmbedder:
         self._key = _required(env, spec.api_key_from) if spec.api_key_from else _NO_KEY
         self._model = spec.model or ""
         self._base_url = base_url
+        self._question_timeout_s = question_timeout_s
         self._client = openai.OpenAI(base_url=base_url, api_key=self._key, max_retries=_MAX_RETRIES, timeout=_TIMEOUT_S)
 
     @property
@@ -58,7 +64,10 @@ class OpenAIEmbedder:
 
     def _batch(self, texts: list[str]) -> list[list[float]]:
         try:
-            answer = self._client.embeddings.create(model=self._model, input=texts, encoding_format="float")
+            client = self._client
+            if len(texts) == 1:
+                client = client.with_options(timeout=self._question_timeout_s, max_retries=1)
+            answer = client.embeddings.create(model=self._model, input=texts, encoding_format="float")
         except (
             openai.APIConnectionError,
             openai.RateLimitError,

@@ -75,6 +75,8 @@ class Preparation:
             with self.waterfall.span("retrieval") as span:
                 found = knowledge.find(self.question)
                 span.set("goldgate.retrieval.candidates", len(found.ids))
+                if found.failure is not None:
+                    span.set("goldgate.retrieval.degraded", self.safety.outside("vectors", found.failure))
         except (PermanentError, TransientError) as error:
             return Broke(reason=self.safety.outside("retrieval", error))
         if found.relevance is not None and found.relevance < knowledge.spec.min_relevance:
@@ -83,7 +85,9 @@ class Preparation:
         with self.waterfall.span("rerank") as span:
             ordered = knowledge.rerank(self.question, found.ids)
             asked = count_tokens(self.question) + sum(map(count_tokens, self.attachments))
-            self.passages = knowledge.within_budget(ordered, question_tokens=asked)
+            self.passages = knowledge.within_budget(ordered.passages, question_tokens=asked)
+            if ordered.failure is not None:
+                span.set("goldgate.retrieval.degraded", self.safety.outside("reranker", ordered.failure))
             span.set("goldgate.retrieval.k", len(self.passages))
         return None
 

@@ -5,17 +5,23 @@ Adapters are imported when an agent needs them: on two cores openai takes 0.9 s,
 """
 
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from goldgate.agent.memory.guarded_index import GuardedIndex
 from goldgate.agent.memory.knowledge import Knowledge
+from goldgate.agent.resilience.breakers import Breakers
 from goldgate.contracts.resources import EmbedderSpec, RetrievalSpec
 from goldgate.entrypoints.index_parts import open_indexes
 from goldgate.ports.knowledge import Chunk, Embedder, Reranker
 
 if TYPE_CHECKING:
     from goldgate.adapters.wordllama_embedder import WordLlamaEmbedder
+
+
+_BREAKERS: Final = Breakers(clock=time.monotonic)
 
 
 def open_knowledge(
@@ -42,7 +48,10 @@ def open_knowledge(
         return Knowledge(spec=spec, chunks=by_id, lexical=None, vectors=None, reranker=None)
     embedder = open_embedder(spec.embedder, env=env) if _needs_vectors(spec) else None
     folder = indexes or (Path(env["GOLDGATE_HOME"]) / "indexes" if env.get("GOLDGATE_HOME") else None)
-    lexical, vectors = open_indexes(chunks, folder=folder, embedder=embedder, made_by=_address(spec.embedder, env))
+    address = _address(spec.embedder, env)
+    lexical, vectors = open_indexes(chunks, folder=folder, embedder=embedder, made_by=address)
+    if vectors is not None and embedder is not None and address:
+        vectors = GuardedIndex(vectors, breakers=_BREAKERS, key=" at ".join([embedder.name, *address.values()]))
     reranker = _reranker(spec, chunks=chunks)
     return Knowledge(spec=spec, chunks=by_id, lexical=lexical, vectors=vectors, reranker=reranker)
 

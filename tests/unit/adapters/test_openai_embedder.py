@@ -5,7 +5,7 @@ import pytest
 from goldgate.adapters.openai_embedder import OpenAIEmbedder
 from goldgate.contracts.resource_parts import FromEnv
 from goldgate.contracts.resources import EmbedderSpec
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint
 
 
@@ -57,3 +57,12 @@ class TestOpenAIEmbedder:
 
         with pytest.raises(PermanentError, match="no environment variable `EMBED_URL`"):
             OpenAIEmbedder(spec, env={})
+
+    def test_gives_a_question_up_that_nobody_answers(self):
+        with ScriptedEndpoint(Answer(hang=True)) as endpoint:
+            spec = EmbedderSpec(kind="openai", model="m-1", base_url=endpoint.url)
+
+            with pytest.raises(TransientError, match="APITimeoutError"):
+                OpenAIEmbedder(spec, env={}, question_timeout_s=0.05).embed(["a question"])
+
+        assert len(endpoint.requests) == 2

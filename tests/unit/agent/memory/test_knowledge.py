@@ -1,13 +1,16 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.agent.memory.knowledge import Knowledge
+from goldgate.agent.memory.knowledge import Found, Knowledge
 from goldgate.agent.memory.tokens import CUT_MARK, count_tokens
 from goldgate.agent.prompts import passage_block
 from goldgate.contracts.resources import RetrievalSpec
-from goldgate.ports.knowledge import Chunk, Scored
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.ports.knowledge import Chunk, Reranker, Scored
 from tests.fakes.in_memory_knowledge import ScriptedChunkIndex
 
 
@@ -18,12 +21,36 @@ class ReversingReranker:
         return [Scored(id=chunk.id, score=0.0) for chunk in reversed(chunks)]
 
 
+class ScriptedReranker:
+    """Implements `goldgate.ports.knowledge.Reranker`: names what it is told to, or fails."""
+
+    def __init__(self, outcome: Sequence[str] | Exception) -> None:
+        self._outcome = outcome
+
+    def rerank(self, question: str, chunks: Sequence[Chunk]) -> list[Scored]:  # noqa: ARG002 - as the port names it
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return [Scored(id=each, score=0.0) for each in self._outcome]
+
+
+class FailingIndex:
+    """Implements `goldgate.ports.knowledge.ChunkIndex`."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.asked = 0
+
+    def search(self, question: str, *, limit: int) -> list[Scored]:  # noqa: ARG002 - as the port names it
+        self.asked += 1
+        raise self.error
+
+
 def knowledge(
     spec: RetrievalSpec,
     *,
     lexical: Sequence[tuple[str, float]] = (),
     vectors: Sequence[tuple[str, float]] = (),
-    reranker: ReversingReranker | None = None,
+    reranker: Reranker | None = None,
     text: str = "text",
 ) -> Knowledge:
     chunks = {name: Chunk(id=name, title=name, text=text) for name in "abcdef"}
@@ -36,6 +63,7 @@ def knowledge(
     )
 
 
+AWAY = TransientError("away")
 LEXICAL = [("a", 9.0), ("b", 8.0), ("c", 7.0)]
 VECTORS = [("c", 0.9), ("d", 0.8), ("a", 0.7)]
 
@@ -83,17 +111,62 @@ class TestFind:
         assert found.ids == ["a"]
 
 
+class TestFindWithoutVectors:
+    def find(self, error: Exception = AWAY, **fields: object) -> Found:
+        held = knowledge(RetrievalSpec.model_validate(fields), lexical=LEXICAL)
+        return replace(held, vectors=FailingIndex(error)).find("q")
+
+    @pytest.mark.parametrize("error", [AWAY, PermanentError("refused")])
+    def test_goes_on_by_words_alone_in_hybrid_mode_and_says_why(self, error):
+        found = self.find(error, mode="hybrid")
+
+        assert found.ids == ["a", "b", "c"]
+        assert found.failure is error
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"mode": "vector"},
+            {"mode": "hybrid", "min_relevance": 0.3},
+            {"mode": "lexical", "min_relevance": 0.3},
+            {"mode": "hybrid", "lexical_weight": 0},
+        ],
+    )
+    def test_fails_where_the_agent_cannot_do_without(self, fields):
+        with pytest.raises(TransientError, match="away"):
+            self.find(**fields)
+
+
 class TestRerank:
     def test_keeps_the_order_without_a_reranker(self):
         ordered = knowledge(RetrievalSpec()).rerank("q", ["b", "a"])
 
-        assert [chunk.id for chunk in ordered] == ["b", "a"]
+        assert [chunk.id for chunk in ordered.passages] == ["b", "a"]
 
     def test_merges_the_careful_order_with_the_one_given(self):
         ordered = knowledge(RetrievalSpec(), reranker=ReversingReranker()).rerank("q", ["a", "b", "c"])
 
-        assert sorted(chunk.id for chunk in ordered) == ["a", "b", "c"]
-        assert ordered[-1].id == "b"
+        assert sorted(chunk.id for chunk in ordered.passages) == ["a", "b", "c"]
+        assert ordered.passages[-1].id == "b"
+
+    @pytest.mark.parametrize("error", [TransientError("away"), PermanentError("refused")])
+    def test_keeps_the_order_and_says_why_when_the_reranker_fails(self, error):
+        ordered = knowledge(RetrievalSpec(), reranker=ScriptedReranker(error)).rerank("q", ["b", "a"])
+
+        assert [chunk.id for chunk in ordered.passages] == ["b", "a"]
+        assert ordered.failure is error
+
+    def test_keeps_the_order_when_the_reranker_names_a_passage_twice(self):
+        ordered = knowledge(RetrievalSpec(), reranker=ScriptedReranker(["a", "a"])).rerank("q", ["b", "a"])
+
+        assert [chunk.id for chunk in ordered.passages] == ["b", "a"]
+        assert isinstance(ordered.failure, PermanentError)
+
+    def test_gives_every_candidate_once_whatever_the_reranker_leaves_out_or_makes_up(self):
+        ordered = knowledge(RetrievalSpec(), reranker=ScriptedReranker(["gone", "c"])).rerank("q", ["a", "b", "c"])
+
+        assert [chunk.id for chunk in ordered.passages] == ["c", "a", "b"]
+        assert ordered.failure is None
 
 
 class TestWithinBudget:
