@@ -1,0 +1,29 @@
+from typing import get_args
+
+from goldgate.contracts.llm import ProviderName
+from goldgate.domain.models.providers import PROVIDERS
+
+
+class TestProviders:
+    def test_are_those_that_an_llm_may_name(self):
+        assert set(PROVIDERS) == set(get_args(ProviderName))
+
+    def test_have_an_address_of_their_own(self):
+        addresses = [provider.base_url for provider in PROVIDERS.values()]
+
+        assert len(set(addresses)) == len(addresses)
+
+    def test_speak_over_tls_unless_they_are_on_this_machine(self):
+        open_ones = {name for name, each in PROVIDERS.items() if each.base_url.startswith("http://")}
+
+        assert open_ones == {"vllm", "ollama", "lmstudio"}
+        assert all(PROVIDERS[name].base_url.startswith("http://localhost:") for name in open_ones)
+
+    def test_fill_in_their_address(self):
+        env = {"GOOGLE_CLOUD_PROJECT": "p-1", "GOOGLE_CLOUD_LOCATION": "europe-west1"}
+
+        assert PROVIDERS["vertex"].address(env) == (
+            "https://europe-west1-aiplatform.googleapis.com/v1/projects/p-1/locations/europe-west1/endpoints/openapi"
+        )
+        azure = {"AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"}
+        assert PROVIDERS["azure"].address(azure) == "https://mine.openai.azure.com/openai/v1"
