@@ -39,11 +39,29 @@ class TestTaskRunSpec:
 
 
 class TestLLMSpec:
-    @pytest.mark.parametrize("addresses", [{}, {"baseUrl": "http://a:1", "baseUrlFrom": {"env": "A"}}])
-    def test_wants_exactly_one_address(self, addresses):
-        assert "exactly one of `baseUrl` and `baseUrlFrom`" in refusal(
-            LLMSpec, {"model": "m", "price": PRICE, **addresses}
-        )
+    def test_wants_an_address_or_a_provider(self):
+        assert "one of `provider`, `baseUrl` and `baseUrlFrom`" in refusal(LLMSpec, {"model": "m", "price": PRICE})
+
+    def test_wants_one_address_at_most(self):
+        addresses = {"baseUrl": "http://a:1", "baseUrlFrom": {"env": "A"}}
+
+        assert "at most one of" in refusal(LLMSpec, {"model": "m", "price": PRICE, **addresses})
+
+    @pytest.mark.parametrize("name", ["model", "messages", "tools", "tool_choice", "stream", "temperature"])
+    def test_refuses_extra_that_would_take_the_place_of_what_is_written(self, name):
+        value = {"model": "m", "provider": "openai", "parameters": {"extra": {name: 1}}}
+
+        assert f"nothing in `extra` that is written elsewhere: `{name}`" in refusal(LLMSpec, value)
+
+    def test_refuses_two_limits_of_the_same_thing(self):
+        value = {"model": "m", "provider": "openai", "parameters": {"maxTokens": 1, "maxCompletionTokens": 1}}
+
+        assert "one of `maxTokens` and `maxCompletionTokens`" in refusal(LLMSpec, value)
+
+    def test_refuses_a_parameter_that_the_provider_would_silently_ignore(self):
+        value = {"model": "m", "provider": "anthropic", "parameters": {"seed": 7}}
+
+        assert "takes and ignores: `seed`" in refusal(LLMSpec, value)
 
 
 class TestEmbedderSpec:
