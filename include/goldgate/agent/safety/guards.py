@@ -86,7 +86,7 @@ def guard_passage(text: str, *, spec: SafetySpec) -> Guarded:
     """Make a passage data: instructions are marked. What it holds is published, so personal data stays."""
     if not spec.block_injections:
         return Guarded(text=text)
-    left, was_hostile = injection.without_instructions(text)
+    left, was_hostile = injection.marked_instructions(text)
     return Guarded(text=left, findings=_hostile("the text") if was_hostile else ())
 
 
@@ -112,7 +112,7 @@ def guard_tool_text(text: str, *, tool: str, spec: SafetySpec, books: Identifier
     """Mark instructions and redact personal data of a tool's result; `tool_results.as_data` wraps it as well."""
     findings: tuple[Finding, ...] = ()
     if spec.block_injections:
-        text, was_hostile = injection.without_instructions(text)
+        text, was_hostile = injection.marked_instructions(text)
         findings += _hostile(f"the result of `{tool}`") if was_hostile else ()
     if spec.block_personal_data:
         text, gone = personal_data.redact(text, books=books)

@@ -1,0 +1,122 @@
+"""What texts say that speak to a model: a list of known forms, in the open."""
+
+from goldgate.agent.safety.injection_languages import OTHER_LANGUAGES, OTHER_LANGUAGES_IN_CONTEXT
+
+_OWN = r"(?:instruction|direction|prompt|rule|guideline|guardrail|restriction|polic(?:y|ies)|filter|order|command)s?"
+_EARLIER = (
+    r"(?:all|any|every|the|your|my|these|those|previous|prior|above|earlier|preceding|former|initial|original|"
+    r"existing|current|system|safety|of|and|other)"
+)
+_SAY = r"(?:say|tell|answer|reply|respond|include|add|call|output)"
+_MODEL = r"(?:ai|llm|assistant|chatbot|language model|model|bot|gpt)"
+
+IN_QUESTION = (
+    # Replace what was said before.
+    (
+        r"\b(?:ignore|disregard|forget|override|bypass|skip|drop|discard|neglect)\s+"
+        r"(?!the\s+\w+\s+(?:of|in|for|from)\b)"  # the rules of something else
+        rf"(?:{_EARLIER}\s+){{1,5}}{_OWN}"
+    ),
+    (
+        r"\b(?:ignore|disregard|forget)\s+(?:everything|all|anything)\s+(?:that\s+)?(?:\w+\s+){0,3}?"
+        r"(?:above|before|said|told|earlier|so far)"
+    ),
+    rf"\b(?:do not|don't|stop)\s+(?:follow(?:ing)?|obey(?:ing)?)\s+(?:{_EARLIER}\s+){{1,4}}{_OWN}",
+    r"\b(?:new|updated|real|actual)\s+(?:system\s+)?(?:instructions?|prompt|rules)\s*(?::|are\b|follow)",
+    r"\b(?:pay no attention to|set aside)\s+(?:\w+\s+){0,4}(?:instructions?|rules|directions|guidelines|told you)",
+    (
+        r"\b(?:instructions?|rules|guidelines)\b[^.?!\n]{0,40}\b(?:no longer apply to you|"
+        r"are (?:cancelled|void|revoked)|"
+        r"(?:must|should) be ignored|none of)"
+    ),
+    (
+        r"\byour\s+(?:\w+\s+){0,2}(?:instructions?|rules|guidelines|prompt)\s+(?:\w+\s+)"
+        r"{0,2}(?:cancelled|void|revoked|invalid)"
+    ),
+    r"\bnone of your (?:\w+\s+)?(?:rules|instructions|guidelines)\b",
+    # The same in other languages.
+    *OTHER_LANGUAGES,
+    # Become somebody else.
+    (
+        r"\b(?:you are now|from now on,? you(?:'re| are| will| must| shall)?|"
+        r"pretend (?:to be|that you|you(?:'re| are)))\b"
+    ),
+    r"\bact as (?:if you (?:were|are|had)|(?:an? )?(?:unrestricted|unfiltered|uncensored|evil|jailbroken|dan\b))",
+    (
+        r"\b(?:jailbreak|jailbroken|do anything now|developer mode|god mode|dan mode|"
+        r"without any (?:restriction|filter)s?)\b"
+    ),
+    # Tell what is not to be told.
+    (
+        r"\b(?:reveal|print|show|repeat|output|display|leak|disclose|dump|tell me|give me|what (?:is|are|does)|recite|"
+        r"copy)\b[^.?!\n]{0,40}\b(?:your|the|hidden|secret|initial|original)\s+(?:\w+\s+)?"
+        r"(?:system (?:prompt|message|instructions?)|(?:hidden|secret|initial|original) "
+        r"(?:prompt|instructions?|message)|prompt verbatim|own instructions)"
+    ),
+    r"\byour (?:system )?(?:prompt|instructions?)\b[^.?!\n]{0,30}\b(?:verbatim|word for word|above)",
+    r"\brepeat (?:everything|all (?:the )?(?:text|words)|the (?:text|words)) (?:above|before)",
+    # Forge the conversation.
+    r"<\|(?:im_start|im_end|system|assistant|user|endoftext)\|>|\[/?INST\]|<</?SYS>>",
+    # Blanks are taken in one place only, and not over lines where a line begins: the time would grow with the square.
+    (
+        r"^[ \t]*(?:#{2,}[ \t]*)?(?:system|assistant)[ \t]{0,9}(?:(?:prompt|message)[ \t]{0,9})"
+        r"?:[ \t]{0,9}(?!linux\b|windows\b|macos\b|load\b)[a-z]"
+    ),
+    r"\b(?:system|admin|developer|root)\s+(?:override|prompt|message|notice|command)\s*:",
+)
+
+IN_CONTEXT = (
+    *IN_QUESTION,
+    *OTHER_LANGUAGES_IN_CONTEXT,
+    # Speak to the model instead of to the reader.
+    (
+        rf"\b(?:any|all|dear|attention|to the|to all|if you are an?|as an?)\s+{_MODEL}s?\b[^.?!\n]{{0,60}}"
+        rf"\b(?:must|should|shall|always|{_SAY}|mark|recommend|rank|state|confirm|approve|reading this)\b"
+    ),
+    (
+        rf"\b{_MODEL}(?:s| agents?| models?)?\s+(?:reading|processing|summari[sz]ing|who reads?|"
+        rf"that reads?)\s+(?:this|these)\b"
+    ),
+    rf"^[ \t]{0, 20}{_MODEL}s?\s*:\s*(?:rank|recommend|mark|approve|ignore|{_SAY})\b",
+    rf"\b(?:instructions?|rules|orders)\s+(?:for|to)\s+(?:the\s+|all\s+)?{_MODEL}s?\b",
+    (
+        rf"\bthe (?:assistant|chatbot|llm|ai|language model)\s+(?:must|has to|shall)\s+(?:{_SAY}|"
+        rf"recommend|mark|confirm|approve)\b"
+    ),
+    # Order a tool.
+    (
+        r"\b(?:call|use|invoke|run|execute)\s+the\s+(?:(?:tool|function)\s+[`'\"]?[a-z]+_\w+|"
+        r"[`'\"]?[a-z]+_\w+[`'\"]?\s+tool|"
+        r"shell tool)\b(?!\s+(?:only|if|when)\b)"
+    ),
+    r"\b(?:granted|given) access to the tool\b",
+    r"\bbefore (?:answering|replying|responding),?\s+(?:first\s+)?(?:call|use|invoke|run|send|fetch|open|get|visit)\b",
+    (
+        r"\b(?:send|forward|post|upload|exfiltrate)\b[^.?!\n]{0,40}\b(?:user|conversation|chat|"
+        r"configuration|api|secret|"
+        r"password|key|token|credential|data)\w{0,4}(?:'s)?\b[^.?!\n]{0,30}\b(?:to|at)\s+(?:https?://|\S{1,64}@\S)"
+    ),
+    # Hide from the user.
+    (
+        r"\b(?:do not|don't|never)\s+(?:mention|reveal|tell|show|say|disclose)\b[^.?!\n]{0,30}"
+        r"\b(?:to the (?:user|human|reader)|that you (?:read|saw|got))"
+    ),
+    r"\b(?:hide|keep|conceal)\b[^.?!\n]{0,20}\b(?:this|these|it)\b[^.?!\n]{0,20}\bfrom the (?:user|human|reader)s?\b",
+    r"^[ \t]{0,20}(?:human|user)[ \t]{0,9}:[^\n]{0,200}\s+assistant\s*:",
+    r"</?(?:system|system_prompt|instructions)>|\"role\"\s*:\s*\"system\"\s*,\s*\"content\"",
+    r"</(?:passage|attachment|tool_result|question)\s*>",
+    (
+        rf"\b{_MODEL}\b\s*(?:(?:(?:assistant|model|agent)s?|s)\s*)?[,:!-][^.?!\n]{{0,80}}"
+        rf"\b(?:must|should|shall|please|ignore|{_SAY}|send|use|run|write)\b"
+    ),
+    (
+        rf"\b(?:when|if|whenever)\s+(?:you(?:'re| are)?|the (?:user|{_MODEL}))\s+(?:\w+\s+){{0,3}}?"
+        rf"(?:asked?|answer\w*|summari[sz]\w*|read\w*|process\w*)\b[^.?!\n]{{0,60}}\b{_SAY}\b"
+    ),
+    (
+        r"\b(?:instead,?|you (?:must|should|shall|have to|will|need to)|always|only)\s+(?:(?:now|only|always)\s+)?"
+        r"(?:say|answer|reply|respond|output|tell the user)\b"
+    ),
+    r"\b(?:do not|don't|never)\s+(?:tell|inform|mention (?:this|it) to|alert|warn)\s+(?:the\s+)?(?:user|human|reader)",
+    rf"\b(?:instructions?|note|message|important)\s+(?:to|for)\s+(?:the\s+)?{_MODEL}\b",
+)
