@@ -21,7 +21,7 @@ from typing import BinaryIO, Final
 
 from pydantic import ValidationError
 
-from goldgate.contracts.request_log import RequestLog
+from goldgate.contracts.request_log import MinimalLog, RequestLog
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class _Lost:
 
 
 class JsonlRequestLog:
-    """Writes the log. See `goldgate.ports.records.RequestLogWriter`."""
+    """Writes the log: of requests, or of TaskRuns. See `goldgate.ports.records.RequestLogWriter` and `RunLogWriter`."""
 
     def __init__(self, folder: Path, *, max_queue: int = 10_000) -> None:
         self._folder = folder
-        self._queue: queue.Queue[RequestLog | None] = queue.Queue(max_queue)
+        self._queue: queue.Queue[MinimalLog | None] = queue.Queue(max_queue)
         self._lock = threading.Lock()
         self._dropped = 0
         self._unnoted: dict[str, _Lost] = {}
@@ -57,7 +57,7 @@ class JsonlRequestLog:
         self._thread = threading.Thread(target=self._write_all, name="request-log", daemon=True)
         self._thread.start()
 
-    def add(self, entry: RequestLog) -> None:
+    def add(self, entry: MinimalLog) -> None:
         """Queue one record; dropped and counted if the queue is full or closed."""
         if self._is_closed:
             self._count_dropped([entry])
@@ -89,9 +89,9 @@ class JsonlRequestLog:
             if is_last:
                 return
 
-    def _next_batch(self) -> tuple[list[RequestLog], bool]:
+    def _next_batch(self) -> tuple[list[MinimalLog], bool]:
         """Wait for one record, then take what else is there; wait not long while a loss is to be noted."""
-        batch: list[RequestLog] = []
+        batch: list[MinimalLog] = []
         try:
             entry = self._queue.get(timeout=_NOTE_EVERY_S if self._unnoted else None)
         except queue.Empty:
@@ -106,7 +106,7 @@ class JsonlRequestLog:
                 return batch, False
         return batch, True
 
-    def _write(self, path: Path | None, entries: list[RequestLog]) -> None:
+    def _write(self, path: Path | None, entries: list[MinimalLog]) -> None:
         if path is None:
             self._count_dropped(entries)
             log.error("request_log.dropped", extra={"count": len(entries), "reason": "not an agent's name"})
@@ -117,7 +117,7 @@ class JsonlRequestLog:
             self._count_dropped(entries)
             log.error("request_log.dropped", extra={"count": len(entries), "reason": str(error)})  # noqa: TRY400 - the reason says it
 
-    def _count_dropped(self, entries: list[RequestLog]) -> None:
+    def _count_dropped(self, entries: list[MinimalLog]) -> None:
         with self._lock:
             self._dropped += len(entries)
             for entry in entries:
@@ -182,8 +182,8 @@ def prune(folder: Path, *, older_than: timedelta, now: datetime) -> list[Path]:
     return expired
 
 
-def _by_file(folder: Path, batch: list[RequestLog]) -> dict[Path | None, list[RequestLog]]:
-    files: dict[Path | None, list[RequestLog]] = {}
+def _by_file(folder: Path, batch: list[MinimalLog]) -> dict[Path | None, list[MinimalLog]]:
+    files: dict[Path | None, list[MinimalLog]] = {}
     for entry in batch:
         day = entry.at.astimezone(UTC).date().isoformat()
         path = folder / entry.agent / f"{day}.jsonl" if _AGENT.fullmatch(entry.agent) else None

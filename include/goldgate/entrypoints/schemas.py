@@ -30,7 +30,7 @@ from goldgate.contracts.release import (
     Registration,
     ReleaseOrder,
 )
-from goldgate.contracts.request_log import RequestLog
+from goldgate.contracts.request_log import RequestLog, RunLog
 from goldgate.contracts.resources import Agent, MCPServer
 from goldgate.contracts.story import LiveQuestion, Story
 from goldgate.contracts.task_runs import Task, TaskRun
@@ -55,6 +55,7 @@ EXCHANGED: tuple[type[BaseModel], ...] = (
     ResultRow,
     Scorecard,
     RequestLog,
+    RunLog,
     LedgerEntry,
     ReleaseOrder,
     Candidate,

@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Final
 
 from goldgate.adapters.file_task_runs import FileTaskRunStore
+from goldgate.adapters.jsonl_request_log import JsonlRequestLog
 from goldgate.adapters.process_owners import this_process
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.agent.driver import TaskRunDriver
+from goldgate.agent.run_log import LlmTimes, LoggedRuns
 from goldgate.agent.run_work import LEASE_S
 from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.documents import read_yaml
@@ -36,7 +38,6 @@ from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.agents import Agent
 from goldgate.ports.task_runs import LeaseLostError, TaskRunStore
-from goldgate.ports.traces import SpanSink
 
 ANSWERED: Final = 0
 FAILED: Final = 1
@@ -44,6 +45,9 @@ IMPOSSIBLE: Final = 5
 WAITING: Final = 6
 TRY_AGAIN: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
+
+RUN_LOG: Final = "task-run-log"
+"""Folder below the home folder: a line for every run that is over."""
 
 _LONGEST_NAME: Final = 63
 _BUNDLE: Final = re.compile(r"[0-9a-f]{64}(/agents/[a-z0-9][-a-z0-9]*)*")
@@ -112,7 +116,8 @@ class AgentOpener:
         self._settings = settings
         self._env = env
         self._lock = threading.Lock()
-        self._sink: SpanSink | None = None
+        self._sink: LlmTimes | None = None
+        self._prompts: dict[str, str] = {}
 
     def __call__(self, name: str, bundle: str) -> Agent:
         """Open an agent.
@@ -130,19 +135,29 @@ class AgentOpener:
         from goldgate.entrypoints.agents import load_agent  # noqa: PLC0415 - as above
 
         path = _bundle_of(name, bundle, settings=self._settings, env=self._env)
-        return load_agent(path, env=self._env, sink=self._sink_for(name))
+        agent = load_agent(path, env=self._env, sink=self._sink_for(name))
+        self._prompts[agent.digest] = agent.prompt_id
+        return agent
+
+    def prompt_of(self, bundle: str) -> str | None:
+        """Return the prompt id of an agent that was opened."""
+        return self._prompts.get(bundle)
+
+    def llm_ms_of(self, span_id: str | None) -> float:
+        """Tell how long models took below a root span, in this process."""
+        return 0.0 if self._sink is None else self._sink.take(span_id)
 
     def close(self) -> None:
         """Send the spans that are left, within a bounded time."""
         if self._sink is not None:
             self._sink.close()
 
-    def _sink_for(self, agent: str) -> SpanSink:
+    def _sink_for(self, agent: str) -> LlmTimes:
         from goldgate.entrypoints.tracing import open_sink  # noqa: PLC0415 - as above
 
         with self._lock:
             if self._sink is None:
-                self._sink = open_sink(self._settings, env=self._env, agent=agent)
+                self._sink = LlmTimes(open_sink(self._settings, env=self._env, agent=agent))
             return self._sink
 
 
@@ -177,10 +192,13 @@ def _driving(
     lease_s: float = LEASE_S,
 ) -> Iterator[TaskRunDriver]:
     opener = AgentOpener(settings=settings, env=env)
+    run_log = JsonlRequestLog(settings.home / RUN_LOG)
     with _stopping(stop) as stopping:
         try:
             yield TaskRunDriver(
-                store=open_store(settings),
+                store=LoggedRuns(
+                    open_store(settings), log=run_log, llm_ms_of=opener.llm_ms_of, prompt_of=opener.prompt_of
+                ),
                 open_agent=opener,
                 find_task=lambda name: find_task(name, agents=settings.agents).spec,
                 clock=SystemClock(),
@@ -190,6 +208,7 @@ def _driving(
                 stop=stopping,
             )
         finally:
+            run_log.close()
             opener.close()
 
 

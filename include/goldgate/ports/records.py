@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from goldgate.contracts.ledger import LedgerEntry
-from goldgate.contracts.request_log import RequestLog
+from goldgate.contracts.request_log import RequestLog, RunLog
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -70,6 +70,16 @@ class RequestLogWriter(Protocol):
     @property
     def dropped(self) -> int:
         """How many were lost since the start."""
+
+    def close(self) -> None:
+        """Write what is queued, and stop."""
+
+
+class RunLogWriter(Protocol):
+    """Takes the lines of TaskRuns that are over. Never blocks, never raises."""
+
+    def add(self, entry: RunLog) -> None:
+        """Queue one line; dropped and counted if the queue is full."""
 
     def close(self) -> None:
         """Write what is queued, and stop."""
