@@ -47,7 +47,7 @@ def _key(folder: Path) -> Digest:
 
 
 def _folders(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield an agent's folder and those of the agents that it may ask; with each, whether a program builds its corpus."""
+    """Yield an agent's folder and those of the agents it may ask; with each, whether a program builds its corpus."""
     if kind_of(folder) != "declared":
         yield folder, False
         return
