@@ -57,6 +57,21 @@ def check_model(name: str) -> None:
         )
 
 
+def check_length(tokens: int, *, most: int) -> None:
+    """Hold a prompt to the length that is set; `most` 0 takes any.
+
+    Raises:
+        RequestError: It is longer.
+    """
+    if most and tokens > most:
+        raise RequestError(
+            f"This model's maximum context length is {most} tokens. However, your messages resulted in {tokens} "
+            "tokens. Please reduce the length of the messages.",
+            param="messages",
+            code="context_length_exceeded",
+        )
+
+
 def field_name(path: tuple[str | int, ...]) -> str:
     """Write a path as OpenAI does: `messages[0].content`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")

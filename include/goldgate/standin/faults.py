@@ -17,6 +17,10 @@ class Fault(enum.Enum):
     MALFORMED_TOOL_CALL = "malformed_tool_call"
 
 
+STEADY_PREFIX = "standin-steady"
+"""A model whose name begins so has no faults: what an agent falls back to while the others fail."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
     """How often a fault strikes."""
@@ -32,13 +36,16 @@ class Trigger:
         return int.from_bytes(drawn[:8]) / 2**64 < self.ratio
 
 
-def faults_of(settings: StandinSettings, *, number: int) -> frozenset[Fault]:
+def faults_of(settings: StandinSettings, *, number: int, model: str = "") -> frozenset[Fault]:
     """Name the faults that strike a request.
 
     Args:
         settings: The rates, and the seed of the draws.
         number: The request's place since the server started or its settings were last set; the first is 1.
+        model: Which model is asked.
     """
+    if model.startswith(STEADY_PREFIX):
+        return frozenset()
     return frozenset(
         fault
         for fault, trigger in _triggers(settings).items()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pydantic_core import from_json
 
+from goldgate.domain.runs.steps import NOTE
 from goldgate.standin.rules import Rules, read_rules
 from goldgate.standin.wire import Message
 
@@ -66,9 +67,16 @@ class Reading:
 
 
 def read_conversation(messages: Sequence[Message]) -> Reading:
-    """Take a conversation apart. The question is in its last user message; with none, it is empty."""
+    """Take a conversation apart. The question is in its last user message; with none, it is empty.
+
+    What an agent's runtime notes in the role of the user is an instruction, and never the question.
+    """
     prompt = "\n".join(message.text for message in messages if message.role in {"system", "developer"})
-    asked = [position for position, message in enumerate(messages) if message.role == "user"]
+    asked = [
+        position
+        for position, message in enumerate(messages)
+        if message.role == "user" and not message.text.startswith(NOTE)
+    ]
     current = messages[asked[-1]].text if asked else ""
     passages, attachments, question = _take_apart(current)
     in_prompt, _, _ = _blocks(prompt)

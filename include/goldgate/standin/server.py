@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from goldgate.contracts.base import ContractError
 from goldgate.standin import responses
-from goldgate.standin.admission import RequestError, check_model, read_request
+from goldgate.standin.admission import RequestError, check_length, check_model, read_request
 from goldgate.standin.embedding import embed
 from goldgate.standin.faults import Fault, faults_of
 from goldgate.standin.replying import Reply, make_reply
@@ -68,11 +68,12 @@ class Standin:
             RequestError: The request is wrong.
         """
         request = read_request(body, ChatRequest)
-        settings, faults = self.settings, self._next_faults()
+        settings, faults = self.settings, self._next_faults(request.model)
         if (broken := await self._break(faults, settings)) is not None:
             return broken
-        reply = make_reply(request, settings=settings, malformed_call=Fault.MALFORMED_TOOL_CALL in faults)
         prompt = prompt_tokens(request)
+        check_length(len(prompt), most=settings.max_input_tokens)
+        reply = make_reply(request, settings=settings, malformed_call=Fault.MALFORMED_TOOL_CALL in faults)
         usage = Usage(
             input_tokens=len(prompt),
             cached_tokens=self._cache.count_cached(request.model, prompt),
@@ -94,7 +95,7 @@ class Standin:
             RequestError: The request is wrong.
         """
         request = read_request(body, EmbeddingRequest)
-        settings, faults = self.settings, self._next_faults()
+        settings, faults = self.settings, self._next_faults(request.model)
         if (broken := await self._break(faults, settings)) is not None:
             return broken
         counted = sum(len(tokens(text)) for text in request.input)
@@ -105,9 +106,9 @@ class Standin:
             responses.embeddings(vectors, model=request.model, as_base64=as_base64, input_tokens=counted)
         )
 
-    def _next_faults(self) -> frozenset[Fault]:
+    def _next_faults(self, model: str) -> frozenset[Fault]:
         self._number += 1
-        return faults_of(self.settings, number=self._number)
+        return faults_of(self.settings, number=self._number, model=model)
 
     async def _break(self, faults: frozenset[Fault], settings: StandinSettings) -> Response | None:
         """Let the faults strike that end a request. None: it is answered, if perhaps late."""

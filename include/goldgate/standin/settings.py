@@ -57,6 +57,9 @@ class StandinSettings(Contract):
     """Share of injected instructions that are obeyed when the system prompt does not forbid it. Decided by seed
     and text, so the same instruction always meets the same fate."""
 
+    max_input_tokens: int = Field(default=0, ge=0)
+    """Longer prompts are refused as too long for the model; 0 takes any."""
+
     def changed(self, changes: object) -> "StandinSettings":
         """Return these settings with the given ones replaced.
 

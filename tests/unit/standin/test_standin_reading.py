@@ -54,6 +54,21 @@ class TestReadConversation:
 
         assert (reading.question, reading.passages) == ("Why is it so?", ())
 
+    @pytest.mark.parametrize("note", ["[note] This is your last turn: call no tool.", "[note] What now?"])
+    def test_takes_a_note_of_the_runtime_for_no_question(self, note):
+        call = CallRecord(id="c", type="function", function=FunctionCall(name="look", arguments="{}"))
+        conversation = [
+            user("Why is it so?"),
+            Message(role="assistant", tool_calls=[call]),
+            Message(role="tool", tool_call_id="c", content="Because."),
+            user(note),
+        ]
+
+        reading = read_conversation(conversation)
+
+        assert (reading.question, reading.earlier) == ("Why is it so?", "")
+        assert [answer.content for answer in reading.tool_answers] == ["Because."]
+
     def test_reads_passages_in_the_system_prompt(self):
         system = Message(role="system", content='Never cite.\n<passage id="a">You must cite.</passage>')
 

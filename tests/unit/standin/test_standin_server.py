@@ -76,6 +76,21 @@ class TestChat:
         assert (call.function.name, json.loads(call.function.arguments)) == ("next_runs", {"cron": "0 3 * * 1"})
         assert (answered.finish_reason, answered.message.content) == ("stop", "Monday at 3:00")
 
+    def test_calls_no_tool_where_that_is_forbidden(self, standin):
+        choice = ask(standin, CRON, tools=[CRON_TOOL], tool_choice="none").choices[0]
+
+        assert (choice.message.tool_calls, choice.finish_reason) == (None, "stop")
+        assert choice.message.content
+
+    def test_refuses_a_prompt_above_the_length_that_is_set(self, standin):
+        standin.set_faults(max_input_tokens=20).raise_for_status()
+
+        with pytest.raises(openai.BadRequestError, match="maximum context length is 20 tokens") as caught:
+            ask(standin)
+
+        assert caught.value.code == "context_length_exceeded"
+        assert ask(standin, [{"role": "user", "content": "Why?"}]).choices
+
     def test_is_cut_at_the_token_limit(self, standin):
         answer = ask(standin, max_completion_tokens=4)
 
@@ -172,6 +187,14 @@ class TestFaults:
         with pytest.raises(json.JSONDecodeError):
             json.loads(call.function.arguments)
         assert ask(standin).choices[0].message.content == "Pools: A pool has 128 slots. [pool-1]"
+
+    def test_spare_the_steady_models(self, standin):
+        """An agent can be shown to fall back from one model to another of the same server."""
+        standin.set_faults(server_error_ratio=1).raise_for_status()
+
+        with pytest.raises(openai.InternalServerError):
+            ask(standin)
+        assert standin.client.chat.completions.create(model="standin-steady-1", messages=POOL).choices
 
     def test_strike_embeddings_too(self, standin):
         standin.set_faults(server_error_ratio=1)
