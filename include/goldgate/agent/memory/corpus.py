@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue
 
 from goldgate.agent.folder import AgentFolder, matching_files
-from goldgate.agent.memory.tokens import count_tokens
+from goldgate.agent.memory.tokens import count_tokens, cut_bytes
 from goldgate.contracts.base import Contract, ContractError, Problem
 from goldgate.contracts.documents import parse, read_jsonl
 from goldgate.domain.digest import canonical_json
@@ -22,8 +22,12 @@ CORPUS_FILE = "corpus.jsonl"
 CHUNK_TOKENS = 300
 """Paragraphs of a section are put together up to this. Five of them fill the default context budget of 1200 tokens."""
 
+LARGEST_CHUNK_TOKENS = 1000
+"""A chunk that is written or built as one is split beyond this: the default context budget would cut it anyway."""
+
 _BUILDER_LIMIT_S = 120
 _HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$")
+_ENDS = tuple(re.compile(end) for end in (r"\n\s*\n", r"\n", r"[.!?]\s", r"\s"))
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 
 
@@ -45,6 +49,9 @@ class BuilderError(PermanentError):
 def build_corpus(agent: AgentFolder, *, env: Mapping[str, str]) -> list[CorpusRow]:
     """Make an agent's corpus from its files or its builder.
 
+    A chunk of more than `LARGEST_CHUNK_TOKENS` is split: its first part keeps the id, the others are `<id>:2`,
+    `<id>:3`, and so on, whatever stands before or after them in the corpus.
+
     Returns:
         Chunks in the order of the files or of the builder's output. Empty for an agent without a corpus.
 
@@ -59,6 +66,7 @@ def build_corpus(agent: AgentFolder, *, env: Mapping[str, str]) -> list[CorpusRo
             found.extend(_rows_of(file))
     if corpus.builder is not None:
         found.extend(_built(agent.folder, corpus.builder, env=env))
+    found = [(where, part) for where, row in found for part in _split_row(row)]
     first: dict[str, str] = {}
     problems: list[Problem] = []
     for where, row in found:
@@ -86,8 +94,8 @@ def read_chunks(path: Path) -> list[Chunk]:
 def split_text(stem: str, text: str, *, budget: int = CHUNK_TOKENS) -> Iterator[CorpusRow]:
     """Cut Markdown or plain text at its headings, and long sections between paragraphs.
 
-    A heading in a code fence is none. A paragraph longer than the budget stays whole. Ids are the file's stem and a
-    slug of the heading; a second one alike gets `-2`, and so on.
+    A heading in a code fence is none. A paragraph longer than the budget is cut at a line, a sentence or a word. Ids
+    are the file's stem and a slug of the heading; a second one alike gets `-2`, and so on.
     """
     used: dict[str, int] = {}
     for trail, body in _sections(text):
@@ -160,13 +168,43 @@ def _sections(text: str) -> Iterator[tuple[list[str], str]]:
 def _parts(body: str, *, budget: int) -> Iterator[str]:
     part = ""
     for paragraph in filter(None, (piece.strip() for piece in re.split(r"\n\s*\n", body))):
-        joined = f"{part}\n\n{paragraph}" if part else paragraph
-        if part and count_tokens(joined) > budget:
-            yield part
-            joined = paragraph
-        part = joined
+        for piece in _pieces(paragraph, budget=budget):
+            joined = f"{part}\n\n{piece}" if part else piece
+            if part and count_tokens(joined) > budget:
+                yield part
+                joined = piece
+            part = joined
     if part:
         yield part
+
+
+def _split_row(row: CorpusRow) -> Iterator[CorpusRow]:
+    for number, part in enumerate(_pieces(row.text, budget=LARGEST_CHUNK_TOKENS), start=1):
+        yield row if part == row.text else row.model_copy(update={"id": _part_id(row.id, number), "text": part})
+
+
+def _part_id(row_id: str, number: int) -> str:
+    return row_id if number == 1 else f"{row_id}:{number}"
+
+
+def _pieces(text: str, *, budget: int) -> Iterator[str]:
+    """Cut a text that is too long, where it hurts least: between paragraphs, lines, sentences, words, or anywhere."""
+    if count_tokens(text) <= budget:
+        yield text
+        return
+    start = 0
+    while start < len(text):
+        head = cut_bytes(text, start=start, budget=budget)
+        end = start + (len(head) if start + len(head) == len(text) else _end(head))
+        if piece := text[start:end].strip():
+            yield piece
+        start = end
+
+
+def _end(head: str) -> int:
+    """Find where to cut. An end that leaves a scrap is none: the pieces would be many and say little."""
+    ends = (max((found.end() for found in end.finditer(head)), default=0) for end in _ENDS)
+    return next((end for end in ends if end * 4 >= len(head)), len(head))
 
 
 def _slug(text: str) -> str:

@@ -71,6 +71,12 @@ def cut_to_tokens(text: str, *, budget: int) -> str:
     return whole_words.rstrip() + CUT_MARK if whole_words.strip() else ""
 
 
+def cut_bytes(text: str, *, start: int = 0, budget: int) -> str:
+    """Take at most `budget` tokens of a text, from `start` on: no word is spared, and nothing is marked."""
+    most = budget * _BYTES_PER_TOKEN
+    return _bytes(text[start : start + most])[:most].decode(errors="ignore")
+
+
 def cut_middle(text: str, *, budget: int) -> str:
     """Cut a text in its middle so that, with a mark in the cut, it counts at most `budget` tokens.
 

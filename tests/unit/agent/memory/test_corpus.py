@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldgate.agent.folder import read_agent
-from goldgate.agent.memory.corpus import BuilderError, build_corpus, read_chunks, split_text, write_corpus
+from goldgate.agent.memory.corpus import (
+    LARGEST_CHUNK_TOKENS,
+    BuilderError,
+    build_corpus,
+    read_chunks,
+    split_text,
+    write_corpus,
+)
+from goldgate.agent.memory.tokens import count_tokens
 from goldgate.contracts.base import ContractError
 from tests.fakes.agent_folders import LLM, agent, write_folder
 
@@ -63,9 +71,24 @@ class TestSplitText:
     def test_loses_no_paragraph(self, paragraphs):
         text = "\n\n".join(paragraphs)
 
-        joined = "\n\n".join(row.text for row in split_text("p", text, budget=4))
+        joined = "\n\n".join(row.text for row in split_text("p", text, budget=400))
 
         assert joined == "\n\n".join(paragraph.strip() for paragraph in paragraphs)
+
+    @given(st.text(alphabet="ab港. \n", max_size=600), st.integers(1, 30))
+    def test_makes_no_chunk_longer_than_the_budget_and_loses_no_letter(self, text, budget):
+        rows = list(split_text("p", text, budget=budget))
+
+        assert all(count_tokens(row.text) <= budget for row in rows)
+        assert "".join("".join(row.text for row in rows).split()) == "".join(text.split())
+
+    def test_cuts_a_long_paragraph_between_sentences(self):
+        sentence = "This is the sentence that is said again and again."
+
+        rows = list(split_text("p", " ".join([sentence] * 30), budget=100))
+
+        assert all(row.text.startswith("This is") and row.text.endswith("again.") for row in rows)
+        assert sum(row.text.count(sentence) for row in rows) == 30
 
 
 class TestBuildCorpus:
@@ -96,6 +119,17 @@ class TestBuildCorpus:
     def test_refuses_a_builder_that_prints_nothing(self, tmp_path: Path):
         with pytest.raises(BuilderError, match="no chunk in the corpus of `tiny`"):
             built(tmp_path, BUILDER, {"build.py": ""})
+
+    def test_splits_a_chunk_that_is_too_long_and_keeps_its_id_for_the_first_part(self, tmp_path: Path):
+        long = {"id": "long", "title": "T", "text": "word " * 2_000, "fields": {"n": 1}}
+        lines = [json.dumps(long), json.dumps({"id": "short", "text": "x"})]
+
+        rows = built(tmp_path, FILES, {"corpus/c.jsonl": "\n".join(lines)})
+
+        assert [row.id for row in rows] == ["long", "long:2", "long:3", "short"]
+        assert all(count_tokens(row.text) <= LARGEST_CHUNK_TOKENS for row in rows)
+        assert [(row.title, row.fields) for row in rows[:3]] == [("T", {"n": 1})] * 3
+        assert " ".join(row.text for row in rows[:3]).split() == ["word"] * 2_000
 
     def test_refuses_one_id_for_two_chunks_and_names_both(self, tmp_path: Path):
         lines = '{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n'
