@@ -26,7 +26,7 @@ from goldgate.ports.task_runs import LeaseLostError, RunHeldError
 
 Told = dict[str, JsonValue]
 
-OPTIONS: Final = {Word.APPROVE: "Approve", Word.DENY: "Deny", Word.ANSWER: "Answer"}
+OPTIONS: Final = {Word.APPROVE: "Approve", Word.ANSWER: "Answer", Word.DENY: "Deny"}
 """What a person chooses from in the Airflow UI."""
 
 _FIELDS: Final = {

@@ -189,5 +189,5 @@ def waits_for_a_person(run: TaskRun) -> bool:
 
 
 def _asks(call: CallStatus) -> str:
-    what = {Need.APPROVAL: "approval", Need.ANSWER: "an answer", Need.FATE: "what became of it"}[call.need]
-    return f"{what} of `{call.name}`"
+    what = {Need.APPROVAL: "approval of", Need.ANSWER: "an answer to", Need.FATE: "what became of"}[call.need]
+    return f"{what} `{call.name}`"

@@ -109,6 +109,9 @@ command = command_with("table", "json")
 def _told_once(screen: Screen) -> Iterator[None]:
     try:
         yield
+    except click.ClickException:
+        # Wrong usage that only the command itself can see: click tells it, with its own code.
+        raise
     except PermanentError as error:
         screen.progress(f"error: {error}")
         raise SystemExit(ExitCode.IMPOSSIBLE) from error

@@ -52,7 +52,8 @@ def answer(
     said = desk.answer(name, call=call, word=word, text=text or reason, by=getpass.getuser())
     screen.progress(f"{said.by}: {said.word.value} {said.call_key}")
     if no_resume:
-        return tell_run(screen, desk.find(name)) and ExitCode.DONE
+        screen.result(desk.find(name), f"Goes on with: goldgate task resume {name}")
+        return ExitCode.DONE
     try:
         run = _go_on(desk.find(name), settings=settings)
         while run.status.phase.is_terminal and (caller := desk.above(run)) is not None:
