@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -323,8 +324,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def file_store(root: Path, **options: object) -> FileTaskRunStore:
-    return FileTaskRunStore(root, clock=FrozenClock(), **options)  # type: ignore[arg-type]
+def file_store(root: Path, **options: Any) -> FileTaskRunStore:
+    return FileTaskRunStore(root, clock=FrozenClock(), **{"is_dead": is_known_dead, **options})
 
 
 class TestFiles:

@@ -16,7 +16,7 @@ import goldgate.entrypoints.agents
 import goldgate.entrypoints.freezing
 import goldgate.entrypoints.tracing  # noqa: F401 - imported before the processes are forked
 from goldgate.adapters.file_task_runs import FileTaskRunStore
-from goldgate.adapters.process_owners import this_process
+from goldgate.adapters.process_owners import is_known_dead, this_process
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.agent.driver import TaskRunDriver
 from goldgate.contracts.task_runs import TaskRun
@@ -44,7 +44,9 @@ class SelfKillingStore(FileTaskRunStore):
 def live(name: str, *, where: str, dies_at: int) -> int:
     settings = Settings.from_env(os.environ)
     driver = TaskRunDriver(
-        store=SelfKillingStore(settings.home / "taskruns", clock=SystemClock(), where=where, dies_at=dies_at),
+        store=SelfKillingStore(
+            settings.home / "taskruns", clock=SystemClock(), is_dead=is_known_dead, where=where, dies_at=dies_at
+        ),
         open_agent=AgentOpener(settings=settings, env=os.environ),
         find_task=lambda task: find_task(task, agents=settings.agents).spec,
         clock=SystemClock(),

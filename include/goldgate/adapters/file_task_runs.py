@@ -22,7 +22,6 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from goldgate.adapters.process_owners import is_known_dead
 from goldgate.contracts.base import problems_of
 from goldgate.contracts.durable import Sync, sync_folder
 from goldgate.contracts.task_runs import TaskRun
@@ -61,9 +60,17 @@ class FileTaskRunStore:
         root: Path,
         *,
         clock: Clock,
+        is_dead: Callable[[str], bool],
         sync: Sync = os.fsync,
-        is_dead: Callable[[str], bool] = is_known_dead,
     ) -> None:
+        """Open a folder of runs, made when the first is recorded.
+
+        Args:
+            root: The folder.
+            clock: By which leases end.
+            is_dead: Whether an owner is known to have ended: its lease then ends at once.
+            sync: Brings an open file to disk.
+        """
         self._root = root
         self._clock = clock
         self._sync = sync

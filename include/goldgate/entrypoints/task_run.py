@@ -21,7 +21,7 @@ from typing import Final
 
 from goldgate.adapters.file_task_runs import FileTaskRunStore
 from goldgate.adapters.jsonl_request_log import JsonlRequestLog
-from goldgate.adapters.process_owners import this_process
+from goldgate.adapters.process_owners import is_known_dead, this_process
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.agent.driver import TaskRunDriver
 from goldgate.agent.run_log import LlmTimes, LoggedRuns
@@ -55,7 +55,7 @@ _BUNDLE: Final = re.compile(r"[0-9a-f]{64}(/agents/[a-z0-9][-a-z0-9]*)*")
 
 def open_store(settings: Settings) -> TaskRunStore:
     """Open where the runs of this machine are recorded."""
-    return FileTaskRunStore(settings.home / "taskruns", clock=SystemClock())
+    return FileTaskRunStore(settings.home / "taskruns", clock=SystemClock(), is_dead=is_known_dead)
 
 
 def run_task(
