@@ -11,7 +11,9 @@ from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.base import Path as FieldPath
 from goldgate.contracts.documents import parse, yaml_documents
 from goldgate.contracts.llm import LLM
+from goldgate.contracts.prices import price_of
 from goldgate.contracts.resources import Agent, AgentGrant, MCPServer, PersonGrant, ToolGrant
+from goldgate.domain.errors import PermanentError
 
 AGENT_FILE = "agent.yaml"
 _KINDS: dict[str, type[LLM] | type[MCPServer] | type[Agent]] = {"LLM": LLM, "MCPServer": MCPServer, "Agent": Agent}
@@ -71,6 +73,7 @@ def read_agent(folder: Path) -> AgentFolder:
     if len(agents) != 1 or not isinstance(agent := agents[0].resource, Agent):
         raise ContractError(problems)
     problems += _broken_references(agents[0], agent, documents)
+    problems += _unpriced(agent, documents)
     problems += _broken_corpus(agents[0], agent, folder)
     texts = {role: _prompt(agents[0], role, path, folder, problems) for role, path in _prompt_paths(agent)}
     llm = documents.named(LLM, agent.spec.llm)
@@ -149,6 +152,18 @@ def _unfit_names(document: _Document, agent: Agent) -> Iterator[Problem]:
             found = f"`{offer.name}` of {offer.source}, and of {owners[offer.name]}"
             yield document.problem(*path, found=found, expected="names that differ")
         owners.setdefault(offer.name, offer.source)
+
+
+def _unpriced(agent: Agent, documents: _Documents) -> Iterator[Problem]:
+    """Find the models that may be asked and whose price nobody knows."""
+    used = {agent.spec.llm, *(fallback.llm for fallback in agent.spec.fallbacks)}
+    for document in documents.items:
+        if isinstance(document.resource, LLM) and document.resource.metadata.name in used:
+            try:
+                price_of(document.resource.spec)
+            except PermanentError:
+                model = f"model `{document.resource.spec.model}`, which the price table does not know"
+                yield document.problem("spec", "model", found=model, expected="`price`, or `free: true`, beside it")
 
 
 def _names_of(kind: type[LLM] | type[MCPServer], documents: _Documents) -> str:

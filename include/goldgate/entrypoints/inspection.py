@@ -10,6 +10,7 @@ from goldgate.agent.memory.corpus import CORPUS_FILE, read_chunks
 from goldgate.contracts.base import Problem
 from goldgate.contracts.foreign import PythonAgentSpec
 from goldgate.contracts.gold import GoldRow
+from goldgate.contracts.prices import price_of
 from goldgate.entrypoints.freezing import FrozenBundle
 from goldgate.evals.gold_checks import check_gold_set
 
@@ -65,6 +66,7 @@ def tracked_params(agent: AgentFolder) -> dict[str, str]:
     """Name the parameters of llm, retrieval and limits that the tracker shows beside the figures."""
     spec, llm = agent.agent.spec, agent.llm.spec
     params = {f"llm.{name}": value for name, value in llm.parameters.model_dump(exclude_none=True).items()}
+    params |= {"llm.model": llm.model, "llm.price": price_of(llm).source}
     retrieval = spec.retrieval.model_dump(exclude={"embedder", "long_question"})
     params |= {f"retrieval.{name}": value for name, value in retrieval.items()}
     params |= {"retrieval.embedder": spec.retrieval.embedder.kind, "limits.max_steps": spec.limits.max_steps}

@@ -51,12 +51,12 @@ class TestOpenModel:
 
     def test_refuses_a_model_whose_price_nobody_knows(self, opened):
         unknown = LLM.replace("price: {", "parameters: {}\n  # {")
-        with pytest.raises(PermanentError, match="no price for model `scripted-1`"):
+        with pytest.raises(PermanentError, match="`scripted-1`, which the price table does not know"):
             opened(unknown, agent(), env={"MODEL_URL": "http://127.0.0.1:9/v1"})
 
     def test_refuses_a_fallback_whose_price_nobody_knows(self, opened):
         unknown = CHEAP.replace("price: {", "parameters: {}\n  # {")
-        with pytest.raises(PermanentError, match="no price for model `cheap-1`"):
+        with pytest.raises(PermanentError, match="`cheap-1`, which the price table does not know"):
             opened(LLM, unknown, agent(FALLBACKS), env={"MODEL_URL": "http://h/v1", "CHEAP_URL": "http://h/v1"})
 
     def test_asks_nothing_of_models_that_no_fallback_names(self, opened):
