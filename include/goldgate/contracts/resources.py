@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, RelativePath, Resource
+from goldgate.domain.bounded_pattern import pattern_problem
 
 
 class MCPServerSpec(ResourceContract):
@@ -212,6 +213,32 @@ class RateLimit(ResourceContract):
     """So many at once, after a pause."""
 
 
+class RefusalRule(ResourceContract):
+    """Questions that are refused before a model is asked, by what they say."""
+
+    name: Name
+    """Stands in the reason that the trace and the answer's blocks carry."""
+    terms: list[str] = Field(default_factory=list)
+    """Words or phrases, found whole, whatever their case."""
+    pattern: str | None = Field(default=None, min_length=1, max_length=500)
+    """A regular expression whose repeats all have an end, such as `\\bbuy\\b.{0,40}\\bshares?\\b`; found anywhere."""
+    reason: str = Field(min_length=1)
+    """Why, in words for whoever reads the trace."""
+
+    @model_validator(mode="after")
+    def _says_what(self) -> "RefusalRule":
+        if not self.terms and self.pattern is None:
+            msg = "`terms`, `pattern` or both"
+            raise ValueError(msg)
+        if any(not term.strip() for term in self.terms):
+            msg = "no empty word in `terms`"
+            raise ValueError(msg)
+        if self.pattern is not None and (problem := pattern_problem(self.pattern)) is not None:
+            msg = f"in `pattern`: {problem}"
+            raise ValueError(msg)
+        return self
+
+
 class SafetySpec(ResourceContract):
     """What is refused before a model is asked, and what never leaves."""
 
@@ -219,6 +246,8 @@ class SafetySpec(ResourceContract):
     """Refuse questions that hold or ask for personal data; redact it from answers."""
     block_injections: bool = True
     """Drop context that carries instructions, and refuse questions that try to replace them."""
+    refuse: list[RefusalRule] = Field(default_factory=list)
+    """Held to the question in its readable form, before anything else; the first that fits is told."""
     refusal: str = "I cannot help with that."
     rate_limit: RateLimit | None = None
     """For each caller. None: only the router's own limit holds."""

@@ -4,7 +4,10 @@ import re
 
 TAGS = ("passage", "attachment", "question", "tool_result")
 
-_TAG = re.compile(rf"<(?=[\s/]{{0,20}}(?:{'|'.join(TAGS)})\b)", re.IGNORECASE)
+_TAG = re.compile(
+    rf"[<\uff1c\ufe64](?=[\s/\uff0f\u00ad\u200b-\u200f\u2060-\u2064\ufeff]{{0,20}}(?:{'|'.join(TAGS)})\b)",
+    re.IGNORECASE,
+)
 
 
 def inside_block(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from goldgate.agent.safety import injection, personal_data
+from goldgate.agent.safety.refusal_rules import refusing_rule
 from goldgate.contracts.prediction import SafetyFlag
 from goldgate.contracts.resources import SafetySpec
 from goldgate.ports.identifiers import IdentifierBooks
@@ -58,6 +59,8 @@ def guard_question(
         The question as it is, or the agent's refusal with every finding that is a reason for it.
     """
     findings: list[Finding] = []
+    if (rule := refusing_rule(question, spec.refuse)) is not None:
+        findings.append(_found("refusal_rule", f"the rule `{rule.name}` refuses the question: {rule.reason}"))
     if spec.block_injections and any(map(injection.holds_injection, (question, *history))):
         findings.append(_found("injection_in_question", "the question tries to replace the agent's instructions"))
     if spec.block_personal_data:
