@@ -1,19 +1,27 @@
 """The whole stack on this machine, with the real Airflow: up, asked, broken, down."""
 
+import base64
 import os
+import secrets
 import signal
 import socket
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from goldgate.adapters.airflow_rest import AirflowRest
+from goldgate.agent.trace import Waterfall
+from goldgate.agent.trace_names import run_name
+from goldgate.contracts.task_runs import TaskRunSpec
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints import local
 from goldgate.entrypoints.local_airflow import password_of
 from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.task_run import run_task
+from goldgate.entrypoints.tracing import open_sink
 
 pytestmark = pytest.mark.slow
 
@@ -125,3 +133,58 @@ class TestLocalStack:
         again = awaited(lambda: (now := router()).state == "ready" and now.pid != killed and now, what="no router")
 
         assert again.pid != killed
+
+
+def trace_of(settings, trace_id):
+    """Read a trace back from MLflow, once its root span is there; None before."""
+    url = f"{settings.mlflow_url}/api/3.0/mlflow/traces/batchGet"
+    found = httpx.get(url, params={"trace_ids": f"tr-{trace_id}"}, timeout=30).raise_for_status().json()
+    traces = [trace for trace in found.get("traces", []) if trace["trace_info"]["state"] == "OK"]
+    return traces[0] if traces else None
+
+
+def ids_of(span):
+    """Span id and parent id, as hexadecimal digits."""
+    return tuple(base64.b64decode(span.get(name, "")).hex() for name in ("span_id", "parent_span_id"))
+
+
+class TestTraces:
+    def test_show_a_task_run_as_one_waterfall_under_the_ids_of_its_status(self, settings):
+        env = {**os.environ, **settings.as_env()}
+        question = "What is the default of max_active_runs_per_dag?"
+
+        run = run_task(TaskRunSpec(agent_ref="airflow-helper", user_message=question), settings=settings, env=env)
+
+        status = run.status
+        trace = awaited(lambda: trace_of(settings, status.trace_id), what="the trace never came")
+        root, *children = sorted(trace["spans"], key=lambda span: ids_of(span)[1] != "")
+        assert (root["name"], ids_of(root)) == ("invoke_agent airflow-helper", (status.span_id, ""))
+        assert {ids_of(span)[1] for span in children} == {status.span_id}
+        assert {"preproc", "retrieval", "rerank", "postproc", "safety"} <= {span["name"] for span in children}
+        assert [span["name"] for span in children if span["name"].startswith("chat ")] == ["chat standin-1"]
+        used = trace["trace_info"]["trace_metadata"]["mlflow.trace.tokenUsage"]
+        assert f'"input_tokens": {status.usage.tokens_in}, "output_tokens": {status.usage.tokens_out}' in used
+        assert question not in str(trace)
+        assert (status.output or "nothing") not in str(trace)
+
+    def test_are_one_trace_though_two_processes_sent_them(self, settings):
+        """An arm's spans come before the router's span, under which they belong."""
+        trace_id, root_id = secrets.token_hex(16), secrets.token_hex(8)
+
+        for span_id, parent in ((secrets.token_hex(8), root_id), (root_id, None)):
+            sink = open_sink(settings, env={}, agent="airflow-helper")
+            waterfall = Waterfall(
+                stopwatch=time.perf_counter,
+                new_id=secrets.token_hex,
+                now_ns=time.time_ns,
+                sink=sink,
+                trace_id=trace_id,
+                span_id=span_id,
+                parent_span_id=parent,
+            )
+            waterfall.end(run_name("airflow-helper"))
+            sink.close()
+            assert sink.dropped == 0
+
+        trace = awaited(lambda: trace_of(settings, trace_id), what="the trace never came")
+        assert {ids_of(span)[1] for span in trace["spans"]} == {"", root_id}
