@@ -195,7 +195,8 @@ def _pieces(text: str, *, budget: int) -> Iterator[str]:
     start = 0
     while start < len(text):
         head = cut_bytes(text, start=start, budget=budget)
-        end = start + (len(head) if start + len(head) == len(text) else _end(head))
+        # At least one: half a surrogate pair is a letter that no bytes are taken for.
+        end = start + max(1, len(head) if start + len(head) == len(text) else _end(head))
         if piece := text[start:end].strip():
             yield piece
         start = end
