@@ -22,7 +22,6 @@ class InMemoryToolSession:
         self._starts = starts
         self.calls: list[tuple[str, Mapping[str, JsonValue]]] = []
         self.keys: list[str] = []
-        self.keys: list[str] = []
         self.is_closed = False
 
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
@@ -35,7 +34,6 @@ class InMemoryToolSession:
         except TransientError as error:
             return ToolResult(content=str(error), is_error=True)
         self.calls.append((name, arguments))
-        self.keys.append(key)
         self.keys.append(key)
         if name not in self._tools:
             return ToolResult(content=f"Unknown tool: {name}", is_error=True)

@@ -135,14 +135,14 @@ def _guessed(schema: dict[str, Any]) -> str:
 
 def _number(schema: dict[str, Any], *, is_integer: bool) -> int | float:
     step = schema.get("multipleOf", 1)
-    low = schema.get("minimum")
+    lows = [-(-schema["minimum"] // step) * step] if "minimum" in schema else []
+    # In draft 4 it is a boolean.
     if isinstance(above := schema.get("exclusiveMinimum"), int | float) and not isinstance(above, bool):
-        low = above + step if low is None else max(low, above + step)
-    high = schema.get("maximum")
+        lows.append((above // step + 1) * step)
+    highs = [schema["maximum"] // step * step] if "maximum" in schema else []
     if isinstance(below := schema.get("exclusiveMaximum"), int | float) and not isinstance(below, bool):
-        high = below - step if high is None else min(high, below - step)
-    start = low if low is not None else (1 if high is None or high >= 1 else high)
-    number = -(-start // step) * step
+        highs.append((-(-below // step) - 1) * step)
+    number = max(lows) if lows else min([step, *highs])
     return int(number) if is_integer else number
 
 

@@ -86,6 +86,17 @@ def depth_of(value: object) -> int:
     return _depth(value)
 
 
+def count_nodes(value: object) -> int:
+    """Count the values within a JSON value, itself included."""
+    count, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        count += 1
+        if isinstance(each, dict | list):
+            waiting.extend(each.values() if isinstance(each, dict) else each)
+    return count
+
+
 def _size(schema: Mapping[str, Any]) -> int | None:
     try:
         return len(json.dumps(schema, allow_nan=False, ensure_ascii=False).encode())

@@ -49,8 +49,156 @@ class TestCompileSchema:
 
     @pytest.mark.parametrize(
         "schema",
-        [{"type": "nope"}, {"$ref": "http://nowhere.example/x"}, {"properties": {"a": {"$ref": "#/$defs/gone"}}}],
+        [
+            {"type": "nope"},
+            {"$ref": "http://nowhere.example/x"},
+            {"$ref": "file:///etc/hostname"},
+            {"properties": {"a": {"$ref": "#/$defs/gone"}}},
+            {"$schema": "http://nowhere.example/draft"},
+            {"$schema": "http://json-schema.org/draft-03/schema#"},
+            {"pattern": "("},
+            {"required": "a"},
+            {"const": "\ud800"},
+            {"minimum": float("nan")},
+        ],
     )
     def test_refuses_what_is_no_schema_and_fetches_nothing(self, schema):
         with pytest.raises(PermanentError, match="no JSON Schema"):
             compile_schema(schema)
+
+
+class TestTheDraft:
+    """Every required test of the public suite that asks for no remote document passes, for drafts 4 to 2020-12."""
+
+    @pytest.mark.parametrize(
+        ("schema", "value", "fits"),
+        [
+            (True, 1, True),
+            (False, 1, False),
+            ({"type": "integer"}, 1.0, True),
+            ({"type": "integer", "maximum": 5}, 10**400, False),
+            ({"prefixItems": [{"type": "string"}]}, [1], False),
+            ({"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}]}, [1], False),
+            ({"$schema": "http://json-schema.org/draft-07/schema#", "prefixItems": [{"type": "string"}]}, [1], True),
+            ({"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 1, "exclusiveMinimum": True}, 1, False),
+            ({"$schema": "http://json-schema.org/draft-07/schema#", "format": "email"}, "x", False),
+            ({"format": "email"}, "x", True),
+            ({"$ref": "https://json-schema.org/draft/2020-12/schema"}, {"type": "nope"}, False),
+            ({"properties": {"a": {"$ref": "#"}}, "additionalProperties": False}, {"a": {"b": 1}}, False),
+        ],
+    )
+    def test_is_the_one_that_the_schema_names(self, schema, value, fits):
+        assert (compile_schema(schema)(value) == []) is fits
+
+
+class TestAnotherDialect:
+    @pytest.mark.parametrize(
+        ("schema", "said"),
+        [
+            ({"type": "dict"}, "- `type`: found `dict`, expected `object`."),
+            ({"properties": {"a": {"type": "float"}}}, "- `properties.a.type`: found `float`, expected `number`."),
+            ({"items": {"type": "String"}}, "- `items.type`: found `String`, expected `string`."),
+            (
+                {"anyOf": [{"type": "any"}]},
+                "- `anyOf[0].type`: found `any`, expected no `type`, which lets any value pass.",
+            ),
+            ({"type": ["tuple"]}, "- `type`: found `tuple`, expected `array`, with `prefixItems` or `uniqueItems`."),
+            (
+                {"type": "Foo"},
+                "- `type`: found `Foo`, expected one of array, boolean, integer, null, number, object, string.",
+            ),
+            (
+                {"properties": {"a": {"type": "string", "required": True}}},
+                "- `properties.a.required`: found `true`, expected the object above to name it in its list `required`.",
+            ),
+            (
+                {"city": {"type": "str, optional"}},
+                (
+                    "- the schema: found only `city`, which say nothing to a checker; expected keywords of JSON "
+                    "Schema, such as `type: object` with `properties`."
+                ),
+            ),
+        ],
+    )
+    def test_is_refused_with_path_and_the_right_word(self, schema, said):
+        with pytest.raises(PermanentError) as raised:
+            compile_schema(schema)
+
+        assert str(raised.value) == f"Found a schema that is no JSON Schema; correct the tool:\n{said}"
+
+    def test_is_told_in_all_its_places_but_for_a_bounded_number(self):
+        schema = {"type": "dict", "properties": {f"p{n}": {"type": "float"} for n in range(50)}}
+
+        with pytest.raises(PermanentError) as raised:
+            compile_schema(schema)
+
+        assert len(str(raised.value).splitlines()) == 11
+
+    def test_is_no_matter_where_a_schema_holds_data(self):
+        data = {"type": "dict"}
+
+        assert compile_schema({"enum": [data], "default": data, "examples": [data]})(data) == []
+        assert compile_schema({"properties": {"type": {"type": "string"}}})({"type": "dict"}) == []
+        assert compile_schema({})({}) == []
+
+
+class TestAHostileSchema:
+    def doubling(self, levels: int) -> dict[str, object]:
+        defs: dict[str, object] = {"a0": {"type": "string"}}
+        for n in range(1, levels):
+            defs[f"a{n}"] = {"allOf": [{"$ref": f"#/$defs/a{n - 1}"}, {"$ref": f"#/$defs/a{n - 1}"}]}
+        return {"$ref": f"#/$defs/a{levels - 1}", "$defs": defs}
+
+    def nested(self, levels: int) -> dict[str, object]:
+        schema: dict[str, object] = {"type": "string"}
+        for _ in range(levels):
+            schema = {"properties": {"a": schema}}
+        return schema
+
+    def chained(self, length: int) -> dict[str, object]:
+        defs = {f"a{n}": {"$ref": f"#/$defs/a{n + 1}"} for n in range(length)}
+        return {"$ref": "#/$defs/a0", "$defs": {**defs, f"a{length}": {}}}
+
+    def test_that_doubles_itself_is_refused(self):
+        with pytest.raises(PermanentError, match="schemas for one value, expected at most 100000"):
+            compile_schema(self.doubling(60))
+
+    @pytest.mark.parametrize("levels", [200, 5_000])
+    def test_that_is_too_deep_is_refused(self, levels):
+        with pytest.raises(PermanentError, match="JSON Schema"):
+            compile_schema(self.nested(levels))
+
+    def test_that_is_too_large_is_refused(self):
+        with pytest.raises(PermanentError, match="expected at most 512000 bytes"):
+            compile_schema({"enum": list(range(200_000))})
+
+    @pytest.mark.parametrize("schema", [{"$ref": "#"}, {"allOf": [{"$ref": "#"}]}, {"not": {"anyOf": [{"$ref": "#"}]}}])
+    def test_that_never_ends_is_refused(self, schema):
+        with pytest.raises(PermanentError, match="comes back to itself"):
+            compile_schema(schema)
+
+    def test_that_refers_on_and_on_is_refused_or_ends(self):
+        with pytest.raises(PermanentError):
+            compile_schema(self.chained(4_000))
+        assert compile_schema(self.chained(100))(1) == []
+
+    @pytest.mark.parametrize("pattern", ["^(a+)+$", "^(?=(a+)+$)b", r"^(?:(a+)+)\1$", "(a*)*b(?!x)"])
+    def test_with_a_pattern_that_goes_back_for_ever_ends(self, pattern):
+        """It would take the age of the universe; the limit of the test is its time."""
+        assert len(compile_schema({"pattern": pattern})("a" * 60 + "!")) == 1
+
+    def test_tells_a_bounded_text_of_much(self):
+        schema = {"items": {"enum": [f"value-{n}" for n in range(20_000)]}}
+        problems = compile_schema(schema)(["x" * 10_000] * 2_000)
+
+        assert len("\n".join(problems)) < 3_000
+        assert problems[-1] == "and perhaps more"
+
+    def test_counts_many_problems_only_so_far(self):
+        assert compile_schema({"items": {"type": "string"}})([1] * 2_000)[-1] == "and 95+ more"
+
+    @pytest.mark.parametrize("value", ["\ud800", {"a": "\ud800"}])
+    def test_is_not_needed_to_refuse_a_value_that_is_no_json(self, value):
+        assert (
+            "no JSON" in compile_schema({"type": ["string", "object"], "properties": {"a": {"minLength": 1}}})(value)[0]
+        )
