@@ -60,7 +60,7 @@ class FileTaskRunStore:
         root: Path,
         *,
         clock: Clock,
-        is_dead: Callable[[str], bool],
+        is_dead: Callable[[str], bool] = lambda _: False,
         sync: Sync = os.fsync,
     ) -> None:
         """Open a folder of runs, made when the first is recorded.
@@ -68,7 +68,7 @@ class FileTaskRunStore:
         Args:
             root: The folder.
             clock: By which leases end.
-            is_dead: Whether an owner is known to have ended: its lease then ends at once.
+            is_dead: Whether an owner is known to have ended: its lease then ends at once. By default nobody is.
             sync: Brings an open file to disk.
         """
         self._root = root
