@@ -32,7 +32,7 @@ def notify(method: str, params: object = None) -> None:
 
 
 def tool(name: str, description: str = "", **more: object) -> dict:
-    return {"name": name, "description": description, "inputSchema": SCHEMA, **more}
+    return {"name": name, "description": description, "inputSchema": SCHEMA} | more
 
 
 def list_tools(number: int, params: dict) -> None:
@@ -45,6 +45,8 @@ def list_tools(number: int, params: dict) -> None:
         answer(number, {"tools": [tool("first")], "nextCursor": "2"})
     elif "pages" in MODES:
         answer(number, {"tools": [tool("second")]})
+    elif "bad-schema" in MODES:
+        answer(number, {"tools": [tool("t", inputSchema={"properties": {}})]})
     elif "no-tools" in MODES:
         write({"jsonrpc": "2.0", "id": number, "error": {"code": -32601, "message": "Method not found"}})
     else:

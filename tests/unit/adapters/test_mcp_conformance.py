@@ -303,6 +303,15 @@ class TestAList:
             opened.definitions()
         opened.close()
 
+    def test_that_breaks_the_protocol_is_refused(self, tmp_path):
+        opened = session(tmp_path, "bad-schema")
+
+        with pytest.raises(
+            PermanentError, match=r"lists what breaks the protocol; correct it: .*\ntools\.0\.inputSchema"
+        ):
+            opened.definitions()
+        opened.close()
+
     def test_that_is_refused_says_so(self, tmp_path):
         opened = session(tmp_path, "no-tools")
 

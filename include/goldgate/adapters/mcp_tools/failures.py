@@ -2,6 +2,7 @@
 
 import mcp_types
 from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
 
 from goldgate.adapters.mcp_tools.wire import HTTP_REFUSED, MOST_BYTES, TOO_LARGE, Scrubber, Wire
 from goldgate.domain.errors import PermanentError, TransientError
@@ -37,6 +38,8 @@ class Failures:
         if is_late(error):
             return TransientError(f"Tool server `{self._name}` did not list its tools in time.")
         why = self._scrubber.text(wire.why or str(error)[:_LONGEST_SAID])
+        if isinstance(error, ValidationError):
+            return PermanentError(f"Tool server `{self._name}` lists what breaks the protocol; correct it: {why}")
         return TransientError(f"Tool server `{self._name}` did not list its tools: {why}")
 
     def of_call(self, error: BaseException, *, name: str, limit_s: float) -> ToolResult:
