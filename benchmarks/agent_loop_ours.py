@@ -147,7 +147,7 @@ def goldgate_in_memory(url: str, folder: Path) -> Loop:
 def goldgate_durable(url: str, folder: Path) -> Loop:
     """A TaskRun: the real driver, the real store, every record synced."""
     from goldgate.adapters.file_task_runs import FileTaskRunStore  # noqa: PLC0415 - as above
-    from goldgate.adapters.process_owners import this_process  # noqa: PLC0415 - as above
+    from goldgate.adapters.process_owners import is_known_dead, this_process  # noqa: PLC0415 - as above
     from goldgate.adapters.system_clock import SystemClock  # noqa: PLC0415 - as above
     from goldgate.agent.driver import TaskRunDriver  # noqa: PLC0415 - as above
     from goldgate.agent.runtime import AgentRuntime  # noqa: PLC0415 - as above
@@ -155,7 +155,7 @@ def goldgate_durable(url: str, folder: Path) -> Loop:
 
     kept = equipment(url, folder)
     driver = TaskRunDriver(
-        store=FileTaskRunStore(folder / "taskruns", clock=SystemClock()),
+        store=FileTaskRunStore(folder / "taskruns", clock=SystemClock(), is_dead=is_known_dead),
         open_agent=lambda _name, _bundle: AgentRuntime(kept),  # type: ignore[arg-type]
         find_task=lambda _: TaskSpec(agent_ref="adder", user_message=QUESTION),
         clock=SystemClock(),
