@@ -16,7 +16,7 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     max_active_runs=64,
-    default_args=DEFAULT_ARGS,
+    default_args=DEFAULT_ARGS | {"retries": 5},
     tags=["goldgate", "task-run"],
     params={
         "task_run": Param(type="string", title="TaskRun", description="Name of the run that asks."),

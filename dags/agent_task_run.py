@@ -15,7 +15,8 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     max_active_runs=16,
-    default_args=DEFAULT_ARGS,
+    # A retry repeats nothing: it goes on with the same run.
+    default_args=DEFAULT_ARGS | {"retries": 5},
     tags=["goldgate", "task-run"],
     params={
         "agent": Param(None, type=["null", "string"], title="Agent", description="Name of the agent to ask."),

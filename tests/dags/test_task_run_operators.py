@@ -34,6 +34,7 @@ def context_of(ti):
     return {"ti": ti}
 
 
+TI_ID = "01a1febe-b45f-79d8-9e12-1724314af2a1"
 NAME = task_run_name(instance())
 
 
@@ -200,13 +201,8 @@ class TestQuestionConf:
 class SilentQuestion(QuestionOperator):
     """Tells Airflow nothing: there is none here."""
 
-    closed = False
-
     def _tell(self, context):
         pass
-
-    def _close(self, _context):
-        self.closed = True
 
 
 class TestQuestionOperator:
@@ -254,12 +250,22 @@ class TestQuestionOperator:
         with pytest.raises(AirflowSkipException, match="elsewhere"):
             self.question().heard(context_of(instance()), self.event())
 
-    def test_closes_the_request_that_nobody_need_answer_any_more(self):
-        made = self.question()
-
+    def test_is_skipped_when_nobody_need_answer_any_more(self):
         with pytest.raises(AirflowSkipException):
-            made.heard(context_of(instance()), {"decision": "over", "reason": "It was answered elsewhere."})
-        assert made.closed
+            self.question().heard(context_of(instance()), {"decision": "over", "reason": "It was answered elsewhere."})
+
+
+class SilentQuestionTrigger(QuestionTrigger):
+    """Tells Airflow nothing: there is none here."""
+
+    early = None
+    closed = False
+
+    def answered_early(self):
+        return self.early
+
+    def close(self):
+        self.closed = True
 
 
 def event_of(trigger):
@@ -308,7 +314,7 @@ class TestTaskRunTrigger:
         "made",
         [
             TaskRunTrigger(name="run", asked=["k"], look_every_s=2, at_most_s=5, run_tasks=tasks.MODULE),
-            QuestionTrigger(name="run", key="k", look_every_s=2, run_tasks=tasks.MODULE),
+            QuestionTrigger(name="run", key="k", ti_id=TI_ID, look_every_s=2, run_tasks=tasks.MODULE),
         ],
     )
     def test_can_be_taken_up_by_another_triggerer(self, made):
@@ -319,8 +325,25 @@ class TestTaskRunTrigger:
 
 
 class TestQuestionTrigger:
-    def test_wakes_the_task_when_nobody_need_answer_any_more(self):
+    def trigger(self, **given):
+        return SilentQuestionTrigger(
+            **{"name": "run", "key": "k", "ti_id": TI_ID, "look_every_s": 0, "run_tasks": tasks.MODULE, **given}
+        )
+
+    def test_wakes_the_task_and_closes_the_request_when_nobody_need_answer_any_more(self):
         over = {"decision": "over", "reason": "It was answered elsewhere."}
         tasks.script("run", look_at_question=[{"decision": "hold", "reason": ""}, over])
+        trigger = self.trigger()
 
-        assert event_of(QuestionTrigger(name="run", key="k", look_every_s=0, run_tasks=tasks.MODULE)) == over
+        assert event_of(trigger) == over
+        assert trigger.closed
+
+    def test_loses_no_answer_that_came_before_the_task_was_deferred(self):
+        """Airflow wakes a task by its answer only once it is deferred."""
+        early = {"chosen_options": ["Approve"], "params_input": {}, "responded_by_user": {"id": "1", "name": "ada"}}
+        tasks.script("run", look_at_question=[])
+        trigger = self.trigger()
+        trigger.early = early
+
+        assert event_of(trigger) == early
+        assert not trigger.closed

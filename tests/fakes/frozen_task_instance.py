@@ -17,6 +17,7 @@ class FrozenTaskInstance:
     ) -> None:
         self.run_id = run_id
         self.dag_id = dag_id
+        self.id = "01a1febe-b45f-79d8-9e12-1724314af2a1"
         self.task_id = "step"
         self.map_index = map_index
         self.pushed: dict[str, Any] = {}

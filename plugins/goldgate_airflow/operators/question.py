@@ -10,7 +10,6 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from goldgate_airflow.playbook import RUN_TASKS, run_step
 from goldgate_airflow.triggers.question import QuestionTrigger
 
-ELSEWHERE: Final = "Answered elsewhere"
 LOOK_EVERY_S: Final = 2.0
 _TEXT: Final = Param(
     "",
@@ -64,9 +63,8 @@ class QuestionOperator(BaseOperator):
         raise self._ask(context)
 
     def heard(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Leave the answer for the run, or close the request."""
+        """Leave the answer for the run."""
         if event.get("decision") == "over":
-            self._close(context)
             raise AirflowSkipException(event["reason"])
         if event.get("decision") == "failed":
             raise RuntimeError(event["reason"])
@@ -94,7 +92,11 @@ class QuestionOperator(BaseOperator):
     def _ask(self, context: Context) -> TaskDeferred:
         self._tell(context)
         trigger = QuestionTrigger(
-            name=self.task_run, key=self.call_key, look_every_s=self.look_every_s, run_tasks=self.run_tasks
+            name=self.task_run,
+            key=self.call_key,
+            ti_id=str(context["ti"].id),
+            look_every_s=self.look_every_s,
+            run_tasks=self.run_tasks,
         )
         return TaskDeferred(trigger=trigger, method_name="heard")
 
@@ -108,12 +110,3 @@ class QuestionOperator(BaseOperator):
             body=self.body,
             params={"text": _TEXT.serialize()},
         )
-
-    def _close(self, context: Context) -> None:
-        """Mark the request as answered; a person who answers it at this moment is told by the log of the task."""
-        from airflow.sdk.execution_time.hitl import update_hitl_detail_response
-
-        try:
-            update_hitl_detail_response(ti_id=context["ti"].id, chosen_options=[ELSEWHERE], params_input={})
-        except Exception as error:  # noqa: BLE001 - the run is what counts; the task ends now, and with it the request
-            self.log.warning("question.not_closed %s", error)

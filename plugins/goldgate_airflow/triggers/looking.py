@@ -36,6 +36,8 @@ class LookingTrigger(BaseTrigger):
         loop = asyncio.get_running_loop()
         began = seen = loop.time()
         while True:
+            # First a pause: Airflow 3.3.2 takes a task that is woken within a moment of its deferral for a failed one.
+            await asyncio.sleep(self.look_every_s)
             try:
                 told = await asyncio.to_thread(self.look)
             except PermanentError as error:
@@ -53,7 +55,6 @@ class LookingTrigger(BaseTrigger):
             if self.is_over(loop.time() - began):
                 yield TriggerEvent({"decision": "go_on", "reason": "It is time to try again."})
                 return
-            await asyncio.sleep(self.look_every_s)
 
     def is_over(self, waited_s: float) -> bool:  # noqa: ARG002 - for those that wait so long only
         """Whether it waited long enough, whatever is seen."""
