@@ -80,7 +80,8 @@ class FileTaskRunStore:
         """Record a new run, or find the same."""
         name = run.metadata.name
         path = self._path(name)
-        self._root.mkdir(parents=True, exist_ok=True)
+        # Records hold what was said, which is for nobody else on this machine.
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked(name):
             found = self.read(name)
             if found is None:

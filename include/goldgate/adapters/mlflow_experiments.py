@@ -11,6 +11,8 @@ import httpx
 from goldgate.domain.errors import PermanentError, TransientError
 
 _WITHIN_S: Final = 5.0
+_DELETE_WITHIN_S: Final = 60.0
+"""1,600 traces took a second; once a day, in a thread that nobody waits for."""
 _SERVER_FAULT: Final = 500
 _PASSING: Final = {408, 429}
 
@@ -37,6 +39,29 @@ def find_or_make_experiment(mlflow_url: str, name: str, *, headers: Mapping[str,
         raise TransientError(
             f"MLflow at {mlflow_url} cannot be reached ({type(error).__name__}). Traces wait for it."
         ) from error
+
+
+def delete_traces_before(mlflow_url: str, name: str, *, before_ms: int, headers: Mapping[str, str]) -> int:
+    """Delete the traces of an experiment that began at or before a time; 0 if there is no such experiment.
+
+    Raises:
+        PermanentError: MLflow refuses, or the experiment was deleted.
+        TransientError: MLflow cannot be reached.
+    """
+    try:
+        with httpx.Client(base_url=f"{mlflow_url}/api/2.0/mlflow", timeout=_DELETE_WITHIN_S) as client:
+            client.headers.update(headers)
+            found = client.get("/experiments/get-by-name", params={"experiment_name": name})
+            if found.status_code == httpx.codes.NOT_FOUND:
+                return 0
+            body = {
+                "experiment_id": _id_of(_read(found, name), name, mlflow_url=mlflow_url),
+                "max_timestamp_millis": before_ms,
+            }
+            deleted = _read(client.post("/traces/delete-traces", json=body), name)
+    except httpx.HTTPError as error:
+        raise TransientError(f"MLflow at {mlflow_url} cannot be reached ({type(error).__name__}).") from error
+    return int(deleted.get("traces_deleted", 0))
 
 
 def _find(client: httpx.Client, name: str) -> httpx.Response | None:

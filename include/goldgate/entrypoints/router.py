@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,15 +23,16 @@ import uvicorn
 
 from goldgate.adapters.file_locks import FileLocks
 from goldgate.adapters.http_arm import HttpArmClient
-from goldgate.adapters.jsonl_request_log import JsonlRequestLog, prune
+from goldgate.adapters.jsonl_request_log import JsonlRequestLog
 from goldgate.adapters.supervisor_arms import SupervisorArms
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.declared_rates import DeclaredRates
 from goldgate.entrypoints.logs import log_as_json
+from goldgate.entrypoints.retention import Retention
 from goldgate.entrypoints.serving_loop import serve_until_stopped
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.tracing import AgentSinks
+from goldgate.entrypoints.tracing import AgentSinks, check_headers
 from goldgate.serving.caller import caller_key, hash_caller
 from goldgate.serving.rate_limits import RouterRates
 from goldgate.serving.router import Limits, RouterParts, create_router
@@ -70,18 +70,20 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
         settings = Settings.from_env(env)
         options = _options(_parser().parse_args(argv), settings, rates=RouterRates.from_env(env))
         key = caller_key(settings.home / "router" / "caller.key")
-        sinks = AgentSinks(settings, env=env)
+        check_headers(env)
         listener = _listen(options.host, options.port)
     except PermanentError as error:
         print(f"router: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return EXIT_IMPOSSIBLE
     log_as_json()
     with listener:
-        _serve(listener, settings=settings, options=options, key=key, sinks=sinks)
+        _serve(listener, settings=settings, options=options, key=key, env=env)
     return 0
 
 
-def _serve(listener: socket.socket, *, settings: Settings, options: _Options, key: bytes, sinks: AgentSinks) -> None:
+def _serve(
+    listener: socket.socket, *, settings: Settings, options: _Options, key: bytes, env: Mapping[str, str]
+) -> None:
     # 4 s of import, only to serve: `--help` and a taken port answer at once.
     from goldgate.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415
 
@@ -94,8 +96,8 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
         saved=settings.home / "router" / "traffic.json",
     )
     request_log = JsonlRequestLog(requests)
-    ending = threading.Event()
-    pruning = partial(prune, requests, older_than=options.retention)
+    sinks, ending = AgentSinks(settings, env=env), threading.Event()
+    retention = Retention(settings, env=env, older_than=options.retention)
     parts = RouterParts(
         traffic=watch,
         client=HttpArmClient(max_connections=options.limits.max_in_flight),
@@ -116,7 +118,9 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
     )
     watch.start()
     threading.Thread(
-        target=_prune_daily, kwargs={"ending": ending, "prune_now": lambda: pruning(now=clock.now())}, daemon=True
+        target=_prune_daily,
+        kwargs={"ending": ending, "remove_expired": lambda: retention.remove_expired(now=clock.now())},
+        daemon=True,
     ).start()
     try:
         config = uvicorn.Config(
@@ -132,13 +136,9 @@ def _serve(listener: socket.socket, *, settings: Settings, options: _Options, ke
         sinks.close()
 
 
-def _prune_daily(*, ending: threading.Event, prune_now: Callable[[], list[Path]]) -> None:
+def _prune_daily(*, ending: threading.Event, remove_expired: Callable[[], None]) -> None:
     while True:
-        try:
-            if removed := prune_now():
-                log.info("request_log.pruned", extra={"files": [str(path) for path in removed]})
-        except OSError:
-            log.exception("request_log.prune_failed")
+        remove_expired()
         if ending.wait(_PRUNE_EVERY.total_seconds()):
             return
 
@@ -175,7 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", help="address to listen on; that of GOLDGATE_ROUTER_URL by default")
     parser.add_argument("--port", type=int, help="as above; 0 takes a free one")
-    parser.add_argument("--retention-days", type=float, default=30, help="how long request logs are kept (default 30)")
+    parser.add_argument(
+        "--retention-days", type=float, default=30, help="how long logs and traces are kept (default 30)"
+    )
     parser.add_argument("--max-in-flight", type=int, default=defaults.max_in_flight, help="above it: 429")
     parser.add_argument("--max-body-bytes", type=int, default=defaults.max_body_bytes, help="above it: 413")
     parser.add_argument("--within-s", type=float, default=defaults.within_s, help="how long an arm may take")

@@ -18,6 +18,9 @@ _DEFAULTS = {
 }
 
 
+RUN_LOG = "task-run-log"
+"""Folder below the home folder: a line for every TaskRun that is over."""
+
 TRACES_OFF = "off"
 """Value of `GOLDGATE_OTLP_URL` for who wants no traces."""
 

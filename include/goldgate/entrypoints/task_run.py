@@ -35,7 +35,7 @@ from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.refusals import refused
-from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.settings import RUN_LOG, Settings
 from goldgate.ports.agents import Agent
 from goldgate.ports.task_runs import LeaseLostError, TaskRunStore
 
@@ -45,9 +45,6 @@ IMPOSSIBLE: Final = 5
 WAITING: Final = 6
 TRY_AGAIN: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
-
-RUN_LOG: Final = "task-run-log"
-"""Folder below the home folder: a line for every run that is over."""
 
 _LONGEST_NAME: Final = 63
 _BUNDLE: Final = re.compile(r"[0-9a-f]{64}(/agents/[a-z0-9][-a-z0-9]*)*")

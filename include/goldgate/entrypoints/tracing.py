@@ -48,7 +48,7 @@ def open_sink(
     if settings.otlp_url:
         target = OtlpTarget(url=with_path(settings.otlp_url), headers=headers)
         return OtlpSpanSink(lambda: target, resource=resource, schema_url=SCHEMA_URL, options=options)
-    find = partial(_mlflow_target, settings.mlflow_url, agent, headers={**_login(env), **headers})
+    find = partial(_mlflow_target, settings.mlflow_url, agent, headers={**mlflow_login(env), **headers})
     return OtlpSpanSink(find, resource=resource, schema_url=SCHEMA_URL, options=options)
 
 
@@ -56,12 +56,7 @@ class AgentSinks:
     """The sinks of a process that works for many agents. Each is opened at the agent's first span."""
 
     def __init__(self, settings: Settings, *, env: Mapping[str, str]) -> None:
-        """Check the settings.
-
-        Raises:
-            SettingsError: The headers cannot be read.
-        """
-        read_headers(env.get("GOLDGATE_OTLP_HEADERS", ""))
+        """Open nothing yet."""
         self._settings = settings
         self._env = env
         self._lock = threading.Lock()
@@ -110,6 +105,11 @@ def read_headers(text: str) -> dict[str, str]:
     return headers
 
 
+def check_headers(env: Mapping[str, str]) -> None:
+    """Refuse headers that cannot be read, before anybody waits for an answer. Raises `SettingsError`."""
+    read_headers(env.get("GOLDGATE_OTLP_HEADERS", ""))
+
+
 def with_path(url: str) -> str:
     """Add OTLP's own path to an address that has none."""
     parts = urlsplit(url)
@@ -124,7 +124,7 @@ def _mlflow_target(mlflow_url: str, agent: str, *, headers: Mapping[str, str]) -
     return OtlpTarget(url=f"{mlflow_url}{_PATH}", headers={**headers, "x-mlflow-experiment-id": experiment_id})
 
 
-def _login(env: Mapping[str, str]) -> dict[str, str]:
+def mlflow_login(env: Mapping[str, str]) -> dict[str, str]:
     """Log in at MLflow as its own client does, by the variables that it reads."""
     if token := env.get("MLFLOW_TRACKING_TOKEN"):
         return {"authorization": f"Bearer {token}"}
