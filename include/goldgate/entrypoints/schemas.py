@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from goldgate.contracts.demo import DemoReport
 from goldgate.contracts.evaluation import ResultRow, Scorecard
+from goldgate.contracts.foreign import EndpointAgent, ForeignResponse, PythonAgent
 from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.ledger import LedgerEntry
 from goldgate.contracts.llm import LLM
@@ -41,6 +42,8 @@ FOLDER = CHECKOUT / "include" / "docs" / "schemas"
 WRITTEN_BY_PEOPLE: tuple[type[BaseModel], ...] = (
     LLM,
     Agent,
+    PythonAgent,
+    EndpointAgent,
     MCPServer,
     Task,
     TaskRun,
@@ -50,6 +53,7 @@ WRITTEN_BY_PEOPLE: tuple[type[BaseModel], ...] = (
     LiveQuestion,
 )
 EXCHANGED: tuple[type[BaseModel], ...] = (
+    ForeignResponse,
     PredictRequest,
     PredictResponse,
     ResultRow,
