@@ -49,11 +49,11 @@ def _open_kept(
     folders = IndexFolders(folder, made_by=_making(embedder, made_by))
     found = folders.obtain(passages, write=write)
     try:
-        return _open(found, ids, embedder=embedder)
+        return _open(found, ids, chunks=chunks, embedder=embedder)
     except OSError:
         # Removed by another process since it was found, or not to be read: once more, from nothing.
         folders.discard(found)
-        return _open(folders.obtain(passages, write=write), ids, embedder=embedder)
+        return _open(folders.obtain(passages, write=write), ids, chunks=chunks, embedder=embedder)
 
 
 def _write(
@@ -78,13 +78,21 @@ def _write(
     return indexed, FaissIndex.write(chunks, staging / _VECTORS, embedder=embedder, base=vectors, rows=rows)
 
 
-def _open(folder: Path, ids: Sequence[str], *, embedder: Embedder | None) -> tuple[ChunkIndex, ChunkIndex | None]:
-    lexical = TantivyIndex.open(folder / _LEXICAL, ids)
-    if embedder is None:
-        return lexical, None
-    from goldgate.adapters.faiss_index import FaissIndex  # noqa: PLC0415 - as above
+def _open(
+    folder: Path, ids: Sequence[str], *, chunks: Sequence[Chunk], embedder: Embedder | None
+) -> tuple[ChunkIndex, ChunkIndex | None]:
+    vectors = None
+    if embedder is not None:
+        from goldgate.adapters.faiss_index import FaissIndex  # noqa: PLC0415 - as above
 
-    return lexical, FaissIndex.open(folder / _VECTORS, ids, embedder=embedder)
+        vectors = FaissIndex.open(folder / _VECTORS, ids, embedder=embedder)
+    try:
+        return TantivyIndex.open(folder / _LEXICAL, ids), vectors
+    except OSError as error:
+        # A reader of tantivy makes a lock file, which a read-only folder refuses. Words are indexed in no time; vectors
+        # may have cost money.
+        _log.info("agent.index.words_in_memory", extra={"folder": str(folder), "reason": str(error)})
+        return TantivyIndex.build(chunks), vectors
 
 
 def _built_vectors(chunks: Sequence[Chunk], embedder: Embedder) -> ChunkIndex:

@@ -82,6 +82,14 @@ class TestOpenIndexes:
         assert found == self.open(None)[0]
         assert [record.message for record in caplog.records] == ["agent.index.not_kept"]
 
+    def test_embeds_nothing_where_an_index_can_be_read_only(self, tmp_path):
+        first, _ = self.open(tmp_path)
+        [lock] = tmp_path.glob("*/lexical/.tantivy-meta.lock")
+        lock.unlink()
+        lock.mkdir()  # stands for a folder that cannot be written: tests may run as root
+
+        assert self.open(tmp_path) == (first, [])
+
     def test_needs_no_embedder_for_words_alone(self, tmp_path):
         lexical, vectors = open_indexes(CHUNKS, folder=tmp_path, embedder=None, made_by={})
 
