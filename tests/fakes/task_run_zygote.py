@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import goldgate.adapters.mcp_tools
-import goldgate.adapters.openai_chat
+import goldgate.adapters.openai_chat.model
 import goldgate.entrypoints.agents
 import goldgate.entrypoints.freezing
 import goldgate.entrypoints.tracing  # noqa: F401 - imported before the processes are forked

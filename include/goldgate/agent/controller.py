@@ -26,7 +26,7 @@ from goldgate.domain.runs.events import AgentReady, Answered, Broke, ModelReplie
 from goldgate.domain.runs.limits import remaining
 from goldgate.domain.runs.state import Call, Fate, Limits, RunState, Spent
 from goldgate.ports.agents import Delegate
-from goldgate.ports.model import ChatReply
+from goldgate.ports.model import ChatReply, ModelRefusedError, ModelUnavailableError
 
 _CITATION = re.compile(r"\[([^\[\]\n]{1,400})\]")
 _MODEL_REFUSES = re.compile(
@@ -104,7 +104,7 @@ class AgentWork:
             reason = self._safety.outside("model", error)
             if self._equipment.stopwatch() - began_s >= left.timeout_s:
                 reason = f"timeout: all {state.limits.timeout_s:g} s are used up waiting for the model ({reason})"
-            return Broke(reason=reason)
+            return Broke(reason=reason, spent=_spent_in_vain(error))
         return self._heard(reply, state)
 
     def _heard(self, reply: ChatReply, state: RunState) -> ModelReplied:
@@ -263,3 +263,16 @@ def _arguments(raw: str) -> dict[str, JsonValue]:
 
 def _kind(error: str | None) -> str | None:
     return None if error is None else error.partition(":")[0]
+
+
+def _spent_in_vain(error: Exception) -> Spent:
+    """What an endpoint charged for answers that were none."""
+    if not isinstance(error, ModelRefusedError | ModelUnavailableError):
+        return Spent()
+    use = error.use
+    return Spent(
+        tokens_in=use.tokens_in,
+        tokens_out=use.tokens_out,
+        tokens_cached=use.tokens_cached,
+        cost_usd=use.cost_usd,
+    )

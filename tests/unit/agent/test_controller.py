@@ -11,7 +11,7 @@ from goldgate.contracts.prediction import PredictRequest, PredictResponse, Turn
 from goldgate.domain.conversation import ToolRequest
 from goldgate.domain.errors import TransientError
 from goldgate.ports.knowledge import Scored
-from goldgate.ports.model import ModelRefusedError, ModelUnavailableError
+from goldgate.ports.model import ModelRefusedError, ModelUnavailableError, ModelUse
 from tests.fakes.equipment import ADD, CALL, WITH_CORPUS, calculator, equipment
 from tests.fakes.in_memory_tool_session import InMemoryToolSession
 from tests.fakes.scripted_chat_model import ScriptedChatModel, asks, says
@@ -231,6 +231,12 @@ class TestAFailure:
 
         assert (response.error, response.answer, response.refused) == (told, "", False)
         assert response.retrieved == ["core.parallelism"]
+
+    def test_of_the_model_is_paid_for_if_it_was_charged(self, tmp_path: Path):
+        use = ModelUse(attempts=2, tokens_in=100, tokens_out=7, tokens_cached=3, cost_usd=0.5)
+        usage = predict(equipment(tmp_path, ScriptedChatModel(ModelRefusedError("no choice", use=use)))).usage
+
+        assert (usage.tokens_in, usage.tokens_out, usage.tokens_cached, usage.cost_usd) == (100, 7, 3, 0.5)
 
     def test_of_retrieval_is_reported_and_never_raised(self, tmp_path: Path):
         response = predict(equipment(tmp_path, ScriptedChatModel(says("Yes.")), index=FailingIndex()))
