@@ -21,9 +21,19 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
             **{name: fact for name, fact in vars(record).items() if name not in _OWN},
         }
+        if isinstance(value.get("reason"), str):
+            value["reason"] = _redacted(str(value["reason"]))
         if record.exc_info:
-            value["exception"] = self.formatException(record.exc_info)
+            value["exception"] = _redacted(self.formatException(record.exc_info))
         return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _redacted(text: str) -> str:
+    """Take personal data out of what somebody else's code or an endpoint wrote about a failure."""
+    # Only when something failed: a process that logs no failure does without the rules.
+    from goldgate.agent.safety.personal_data import redact  # noqa: PLC0415
+
+    return redact(text)[0]
 
 
 _TALKATIVE: Final = {

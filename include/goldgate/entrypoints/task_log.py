@@ -49,7 +49,7 @@ def run_logged(
 @contextmanager
 def logging_into(path: Path) -> Iterator[None]:
     """Append our own log lines of this process to a file, as JSON, besides wherever they go already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     ours = logging.getLogger("goldgate")
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(JsonFormatter())

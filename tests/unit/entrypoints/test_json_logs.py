@@ -27,3 +27,17 @@ class TestJsonFormatter:
             record = logging.getLogger("x").makeRecord("x", logging.ERROR, "f.py", 1, "event", (), sys.exc_info())
 
         assert "ValueError: invalid literal" in json.loads(JsonFormatter().format(record))["exception"]
+
+    def test_keeps_personal_data_out_of_what_others_wrote_about_a_failure(self):
+        try:
+            int("mail ada@example.org")
+        except ValueError:
+            record = logging.getLogger("x").makeRecord("x", logging.ERROR, "f.py", 1, "event", (), sys.exc_info())
+
+        assert "ada@example.org" not in JsonFormatter().format(record)
+        assert "ada@example.org" not in str(line("event", reason="no account ada@example.org"))
+
+    def test_leaves_ids_as_they_are(self):
+        trace_id = "4111111111111111" * 2
+
+        assert line("event", trace_id=trace_id)["trace_id"] == trace_id
