@@ -123,7 +123,7 @@ class TestOpenKnowledge:
 
 
 class TestUpdates:
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=6, deadline=None)
     @given(st.lists(texts, min_size=40, max_size=40), st.lists(edits, min_size=1, max_size=4))
     def test_rank_as_an_index_made_from_nothing_after_any_changes(self, tmp_path_factory, first, changes):
         embedder = InMemoryEmbedder()
