@@ -62,7 +62,10 @@ def _is_a_persons_email(match: re.Match[str]) -> bool:
     local, _, host = re.sub(r"%40|&#64;|&#x40;|&commat;", "@", match.group("datum")).rpartition("@")
     start = match.start("datum")
     word_before = re.split(r"\s", match.string[max(0, start - _LONGEST_ADDRESS) : start])[-1]
-    return local.lower() not in _ROLES and not _RESERVED_HOSTS.search(host) and "://" not in word_before
+    _, scheme, authority = word_before.rpartition("://")
+    # `https://user:word@host` names an account of a machine; what follows its path or query may be anybody's.
+    is_account = bool(scheme) and not re.search(r"[/?#]", authority)
+    return local.lower() not in _ROLES and not _RESERVED_HOSTS.search(host) and not is_account
 
 
 _EMAILS = (
@@ -97,8 +100,8 @@ _EMAILS = (
 _CARD = Form(
     kind="card",
     pattern=re.compile(
-        r"(?<![\w.-])(?P<datum>\d(?:[ -]?\d){12,18}|"
-        r"\d{4}(?P<gap>[._/\n\t]|  )\d{4}(?P=gap)\d{4}(?P=gap)\d{4})(?![\w-]|\.\d)"
+        r"(?<![A-Za-z0-9.-])(?P<datum>\d(?:[ -]?\d){12,18}|"
+        r"\d{4}(?P<gap>[.,_/\n\t]|  )\d{4}(?P=gap)\d{4}(?P=gap)\d{4})(?![A-Za-z0-9-]|\.\d)"
     ),
     check=lambda match: checksums.is_card(match["datum"]),
 )

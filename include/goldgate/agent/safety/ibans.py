@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from goldgate.agent.safety.checksums import iban_length, passes_iban
 
 _BEGINS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z] ?[A-Za-z][ ._-]?\d ?\d")
-_GAPS = " ._-"
+_GAPS = " ._-\n\t"
 
 
 def find_ibans(text: str) -> Iterator[tuple[int, int]]:

@@ -50,7 +50,7 @@ OTHER_LANGUAGES: tuple[str, ...] = (
     r"\bnegeer\s+(?:alle|de|je)\s+(?:\w+\s+)?(?:instructies|regels)",
 )
 
-_GERMAN_MODEL = r"(?:ki|assistenten?|sprachmodelle?|modell|chatbots?)"
+_GERMAN_MODEL = r"(?:ki|assistent(?:en)?|sprachmodelle?|modell|chatbots?)"
 _ROMANCE_MODEL = (
     r"(?:ia|assistant|modèles? de langage|modelos? de lenguaje|asistente|modelo|modèle|assistente|modello linguistico)"
 )
