@@ -30,12 +30,12 @@ class TestJsonFormatter:
 
     def test_keeps_personal_data_out_of_what_others_wrote_about_a_failure(self):
         try:
-            int("mail ada@example.org")
+            int("mail ada.byron@lovelace-mills.co.uk")
         except ValueError:
             record = logging.getLogger("x").makeRecord("x", logging.ERROR, "f.py", 1, "event", (), sys.exc_info())
 
-        assert "ada@example.org" not in JsonFormatter().format(record)
-        assert "ada@example.org" not in str(line("event", reason="no account ada@example.org"))
+        assert "ada.byron@lovelace-mills.co.uk" not in JsonFormatter().format(record)
+        assert "ada.byron@lovelace-mills.co.uk" not in str(line("event", reason="no account ada.byron@lovelace-mills.co.uk"))
 
     def test_leaves_ids_as_they_are(self):
         trace_id = "4111111111111111" * 2
