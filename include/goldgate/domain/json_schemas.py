@@ -42,13 +42,14 @@ _ONE: Final = (
 _IN_PLACE_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _IN_PLACE: Final = ("if", "then", "else", "not")
 
-_OTHER_KEYWORDS: Final = {
-    "type", "enum", "const", "required", "dependentRequired", "format", "pattern", "title", "description", "default",
-    "examples", "deprecated", "readOnly", "writeOnly", "id", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minContains",
-    "maxContains", "minProperties", "maxProperties", "contentEncoding", "contentMediaType", "nullable",
+_CHECKED: Final = {
+    "type", "enum", "const", "required", "dependentRequired", "format", "pattern", "id", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "minItems", "maxItems",
+    "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties", "contentEncoding",
+    "contentMediaType",
 }  # fmt: skip
-_KEYWORDS: Final = frozenset({*_MANY, *_LISTS, *_ONE, *_OTHER_KEYWORDS})
+_KEYWORDS: Final = frozenset({*_MANY, *_LISTS, *_ONE, *_CHECKED})
+_NOTES: Final = frozenset({"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"})
 
 MOST_BYTES: Final = 512_000
 """A larger schema would fill the window of the model that reads it several times over."""
@@ -118,8 +119,9 @@ def _depth(value: object) -> int:
 
 
 def _unknown_words(schema: Mapping[str, Any]) -> Iterator[str]:
-    if schema and not any(key in _KEYWORDS or key.startswith("$") for key in schema):
-        names = ", ".join(f"`{key[:40]}`" for key in list(schema)[:5])
+    unknown = [key for key in schema if key not in _NOTES]
+    if unknown and not any(key in _KEYWORDS or key.startswith("$") for key in unknown):
+        names = ", ".join(f"`{key[:40]}`" for key in unknown[:5])
         yield (
             f"- the schema: found only {names}, which say nothing to a checker; expected keywords of JSON Schema, such "
             "as `type: object` with `properties`."

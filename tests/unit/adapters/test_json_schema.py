@@ -140,6 +140,14 @@ class TestAnotherDialect:
         assert compile_schema({"enum": [data], "default": data, "examples": [data]})(data) == []
         assert compile_schema({"properties": {"type": {"type": "string"}}})({"type": "dict"}) == []
         assert compile_schema({})({}) == []
+        assert compile_schema({"description": "Anything.", "default": 1})({}) == []
+
+    def test_is_not_the_wrapping_that_a_model_endpoint_wants(self):
+        """Its `parameters` are the schema; taken for one itself, it would let everything pass."""
+        wrapped = {"name": "add", "description": "Add.", "parameters": {"type": "object"}}
+
+        with pytest.raises(PermanentError, match="found only `name`, `parameters`, which say nothing"):
+            compile_schema(wrapped)
 
 
 class TestAHostileSchema:
