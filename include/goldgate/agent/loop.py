@@ -165,13 +165,14 @@ class _Drive:
     def _next(self, state: RunState) -> Event:
         """Wait for what comes first: an outcome, or something from outside."""
         while True:
-            if self.interrupted is not None and (event := self.interrupted(state)) is not None:
-                if isinstance(event, Cancelled | DeadlinePassed):
-                    self.outcomes = queue.SimpleQueue()
-                return event
             try:
+                # First: to look from outside while an effect begins is to fight it for the interpreter.
                 outcome = self.outcomes.get(timeout=_LOOK_EVERY_S if self.interrupted is not None else None)
             except queue.Empty:
+                if self.interrupted is not None and (event := self.interrupted(state)) is not None:
+                    if isinstance(event, Cancelled | DeadlinePassed):
+                        self.outcomes = queue.SimpleQueue()
+                    return event
                 continue
             if isinstance(outcome, BaseException):
                 raise outcome
