@@ -187,6 +187,18 @@ class TestLook:
 
         assert stage.look() == Hold(reason="the canary has had 0 of 10 requests")
 
+    def test_counts_what_only_the_canary_refuses_though_its_caller_sends_all_under_one_trace(self, stage):
+        """Or a caller with one bad question could hide what the canary refuses of all the others."""
+        stage.start()
+        refused = {"error": "question: found 9 characters; expected at most 8", "trace_id": "a" * 32}
+        stage.requests.add(request_log(stage.clock.now(), **refused, span_id="0" * 16))
+        for number in range(1, 51):
+            span_id = f"{number:016x}"
+            stage.requests.add(request_log(stage.clock.now(), trace_id="a" * 32, span_id=span_id))
+            stage.serve(canary=1, **refused, span_id=span_id)
+
+        assert isinstance(stage.look(), Abort)
+
     def test_counts_a_request_that_was_one_too_many_for_neither(self, stage):
         """Or a caller in a hurry could end any canary."""
         stage.start()
