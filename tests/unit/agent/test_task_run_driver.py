@@ -8,13 +8,14 @@ import pytest
 from goldgate.agent.driver import TaskRunDriver
 from goldgate.agent.lease_keeper import LeaseKeeper
 from goldgate.agent.recorded_delegate import sub_run_name
+from goldgate.agent.run_interruptions import GuardedWork, Interruptions, RunInterruptedError
 from goldgate.agent.run_record import MOST_EVENTS, RunRecord
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import RunLimits, TaskRun, TaskRunSpec, TaskSpec
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.events import AgentReady, ModelReplied, ToolReturned, Word
-from goldgate.domain.runs.state import Call, Limits, Nature, Need, Phase, Status
+from goldgate.domain.runs.state import Call, Limits, Nature, Need, Phase, RunState, Status
 from goldgate.domain.runs.steps import Effect, Happening, Step
 from goldgate.ports.agents import Agent
 from goldgate.ports.task_runs import LeaseLostError, RunHeldError, RunWord
@@ -647,3 +648,32 @@ def test_messages_are_recorded_as_they_were_sent():
         ("user", "u\u2028v"),
         ("assistant", "done"),
     ]
+
+
+class TestGuardedWork:
+    def test_begins_nothing_more_once_its_process_is_to_end(self):
+        clock = FrozenClock()
+        store = InMemoryTaskRunStore(clock=clock)
+        run = store.create(task_run())
+        lease = store.take("run", owner="o", for_s=30)
+        stop = threading.Event()
+        interruptions = Interruptions(
+            record=RunRecord(run, store=store, lease=lease, clock=clock),
+            store=store,
+            keeper=LeaseKeeper(store, lease, for_s=30, clock=clock),
+            clock=clock,
+            stop=stop,
+        )
+        work = ScriptedWork(ModelReplied(content="x"))
+        guarded = GuardedWork(work, interruptions=interruptions, limits=RunLimits())
+        stop.set()
+
+        for act in (
+            guarded.begin,
+            lambda: guarded.ask(RunState()),
+            lambda: guarded.call(RunState(), Call(id="c", name="pay", arguments="{}")),
+        ):
+            with pytest.raises(RunInterruptedError):
+                act()
+
+        assert (work.asked, work.made, interruptions.calls_under_way) == ([], [], 0)
