@@ -4,6 +4,7 @@ Through its client alone: nothing is set for the whole process, and no run is ac
 """
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -142,6 +143,9 @@ class MlflowTracking:
             # A copy: MLflow follows no link.
             staged = shutil.copytree(bundle, Path(staging) / "bundle")
             own = _own_environment(bundle)
+            if own:
+                # MLflow warns that the agent's packages are not installed here. They are not meant to be.
+                logging.getLogger("mlflow.utils.requirements_utils").setLevel(logging.ERROR)
             code = own and shutil.copytree(_RUNTIME, Path(staging) / _RUNTIME.name, ignore=_NO_BYTECODE)
             mlflow.pyfunc.save_model(
                 path=str(folder),
