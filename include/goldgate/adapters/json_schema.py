@@ -13,7 +13,7 @@ import jsonschema_rs
 from pydantic import JsonValue
 
 from goldgate.domain.errors import PermanentError
-from goldgate.domain.json_schemas import count_nodes, path_text, schema_problems
+from goldgate.domain.json_schemas import count_nodes, path_text, schema_problems, work_of
 from goldgate.ports.tools import ArgumentCheck
 
 _MOST_PROBLEMS = 5
@@ -21,6 +21,7 @@ _MOST_COUNTED = 100
 _MOST_WORK = 1_000_000
 """Parts of a schema times parts of a value. Above it only the first problem is looked for: jsonschema-rs copies what
 was expected into every problem, which for 2,000 items that miss an enum of 20,000 took 15 s."""
+_WORK_OF_A_PROBLEM = 200
 _LONGEST_VALUE = 80
 _LONGEST_EXPECTED = 300
 
@@ -49,7 +50,8 @@ def compile_schema(schema: Mapping[str, JsonValue] | bool) -> ArgumentCheck:
     except (jsonschema_rs.ReferencingError, ValueError, TypeError, OverflowError) as error:
         raise PermanentError(_refusal(f"- the schema: {_cut(str(error))}.")) from error
 
-    weight = count_nodes(held)
+    # A problem costs what it copies of the schema, and there may be one for each schema that a value is held to.
+    weight = max(count_nodes(held), work_of(held) * _WORK_OF_A_PROBLEM)
 
     def problems_of(value: JsonValue) -> list[str]:
         try:

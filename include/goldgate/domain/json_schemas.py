@@ -54,8 +54,11 @@ _NOTES: Final = frozenset({"title", "description", "default", "examples", "depre
 MOST_BYTES: Final = 512_000
 """A larger schema would fill the window of the model that reads it several times over."""
 MOST_DEPTH: Final = 100
-_MOST_WORK: Final = 100_000
+_MOST_WORK: Final = 10_000
 """Schemas that one value may be held to: more double themselves by references until nothing ends."""
+_MOST_NAMED: Final = 24
+"""References by name rather than by place, which are not followed here. So many can ask for at most e^(24/e), about
+7,000, schemas for one value: the largest product of numbers whose sum is 24."""
 _MOST_PROBLEMS: Final = 10
 
 Path = tuple[str | int, ...]
@@ -75,6 +78,11 @@ def schema_problems(schema: Mapping[str, Any]) -> list[str]:
     if not problems and (endless := _Work(schema).problem()):
         problems.append(endless)
     return problems[:_MOST_PROBLEMS]
+
+
+def work_of(schema: Mapping[str, Any] | bool) -> int:
+    """Tell how many schemas one value is held to at most, of a schema without problems."""
+    return _Work(schema).most() if isinstance(schema, Mapping) else 1
 
 
 def path_text(path: Path) -> str:
@@ -174,13 +182,25 @@ class _Work:
         self._has_names = any(path and {"$id", "id"} & each.keys() for path, each in _subschemas(schema))
 
     def problem(self) -> str | None:
+        if (named := sum(map(self._named, (each for _, each in _subschemas(self._schema))))) > _MOST_NAMED:
+            return f"- the schema: found {named} references by name, expected at most {_MOST_NAMED}; write `#/...`."
         try:
-            most = max((self._of(each) for _, each in _subschemas(self._schema)), default=0)
+            most = self.most()
         except (_EndlessError, RecursionError):
             return "- the schema: found a `$ref` that comes back to itself at the same value, expected it to end."
         if most > _MOST_WORK:
             return f"- the schema: found {most} schemas for one value, expected at most {_MOST_WORK}."
         return None
+
+    def most(self) -> int:
+        return max((self._of(each) for _, each in _subschemas(self._schema)), default=0)
+
+    def _named(self, schema: Mapping[str, Any]) -> int:
+        """Count the references of a schema that lead where this does not look."""
+        reference = schema.get("$ref")
+        is_place = isinstance(reference, str) and (reference == "#" or reference.startswith("#/"))
+        is_named = isinstance(reference, str) and (self._has_names or not is_place)
+        return is_named + sum(key in schema for key in ("$dynamicRef", "$recursiveRef"))
 
     def _of(self, schema: object) -> int:
         if not isinstance(schema, dict):

@@ -168,8 +168,18 @@ class TestAHostileSchema:
         return {"$ref": "#/$defs/a0", "$defs": {**defs, f"a{length}": {}}}
 
     def test_that_doubles_itself_is_refused(self):
-        with pytest.raises(PermanentError, match="schemas for one value, expected at most 100000"):
+        with pytest.raises(PermanentError, match="schemas for one value, expected at most 10000"):
             compile_schema(self.doubling(60))
+
+    def test_that_doubles_itself_by_names_is_refused(self):
+        named = self.doubling(60)
+        named["$defs"]["x"] = {"$id": "http://x.example/y"}
+
+        with pytest.raises(PermanentError, match="references by name, expected at most 24"):
+            compile_schema(named)
+
+    def test_that_doubles_itself_within_the_bound_is_told_of_once(self):
+        assert compile_schema(self.doubling(12))(1)[1:] == ["and perhaps more"]
 
     @pytest.mark.parametrize("levels", [200, 5_000])
     def test_that_is_too_deep_is_refused(self, levels):
