@@ -41,7 +41,7 @@ class Breaker:
         if self.opened_at_s is None:
             return 0.0
         since_s = self.opened_at_s if self.probed_at_s is None else self.probed_at_s
-        return max(since_s + rule.open_s - now_s, 0.0)
+        return max(rule.open_s - (now_s - since_s), 0.0)
 
     def admitted(self, *, now_s: float) -> "Breaker":
         """Note that a call was let through."""
