@@ -245,7 +245,7 @@ class SafetySpec(ResourceContract):
     block_personal_data: bool = True
     """Refuse questions that hold or ask for personal data; redact it from answers."""
     block_injections: bool = True
-    """Drop context that carries instructions, and refuse questions that try to replace them."""
+    """Mark instructions in context and tool results, and refuse questions that try to replace them."""
     refuse: list[RefusalRule] = Field(default_factory=list)
     """Held to the question in its readable form, before anything else; the first that fits is told."""
     refusal: str = "I cannot help with that."

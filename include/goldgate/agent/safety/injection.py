@@ -11,13 +11,14 @@ import unicodedata
 
 from goldgate.agent.safety.disguises import plain_views
 from goldgate.agent.safety.folding import INVISIBLE
+from goldgate.agent.safety.gated import GatedPatterns
 from goldgate.agent.safety.injection_forms import IN_CONTEXT, IN_QUESTION
 
 MARK = "[removed: text that speaks to the model]"
 """Stands where an instruction stood, so that the model knows of the gap."""
 
-_QUESTION = re.compile("|".join(f"(?:{pattern})" for pattern in IN_QUESTION), re.IGNORECASE | re.MULTILINE)
-_CONTEXT = re.compile("|".join(f"(?:{pattern})" for pattern in IN_CONTEXT), re.IGNORECASE | re.MULTILINE)
+_QUESTION = GatedPatterns(IN_QUESTION)
+_CONTEXT = GatedPatterns(IN_CONTEXT)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -28,12 +29,12 @@ def readable(text: str) -> str:
 
 def holds_injection(question: str) -> bool:
     """Tell whether a question, in readable form, tries to replace the agent's instructions."""
-    return any(_QUESTION.search(view) for view in plain_views(question))
+    return any(_QUESTION.found_in(view) for view in plain_views(question))
 
 
 def speaks_to_the_model(text: str) -> bool:
     """Tell whether a text of others holds instructions for the model, in plain words or disguised."""
-    return any(_CONTEXT.search(view) for view in plain_views(text))
+    return any(_CONTEXT.found_in(view) for view in plain_views(text))
 
 
 def without_instructions(text: str) -> tuple[str, bool]:

@@ -77,7 +77,7 @@ IN_CONTEXT = (
         rf"\b{_MODEL}(?:s| agents?| models?)?\s+(?:reading|processing|summari[sz]ing|who reads?|"
         rf"that reads?)\s+(?:this|these)\b"
     ),
-    rf"^[ \t]{0, 20}{_MODEL}s?\s*:\s*(?:rank|recommend|mark|approve|ignore|{_SAY})\b",
+    rf"^[ \t]{{0,20}}{_MODEL}s?\s*:\s*(?:rank|recommend|mark|approve|ignore|{_SAY})\b",
     rf"\b(?:instructions?|rules|orders)\s+(?:for|to)\s+(?:the\s+|all\s+)?{_MODEL}s?\b",
     (
         rf"\bthe (?:assistant|chatbot|llm|ai|language model)\s+(?:must|has to|shall)\s+(?:{_SAY}|"
