@@ -216,6 +216,16 @@ class TestAsking:
         assert tried.ask("trace") == [TRACE, f"00-{TRACE}-b7ad6b7169203331-01"]
         tried.process.close()
 
+    def test_carries_the_trace_to_opentelemetry_if_the_callable_uses_it(self, tmp_path):
+        program = (
+            "from opentelemetry import trace\n\n\ndef predict(request):\n"
+            "    return format(trace.get_current_span().get_span_context().span_id, '016x')\n"
+        )
+        tried = Tried(tmp_path, program=program)
+
+        assert tried.ask("hello") == "b7ad6b7169203331"
+        tried.process.close()
+
 
 class TestKindsOfCallable:
     def test_may_be_async(self, tmp_path):

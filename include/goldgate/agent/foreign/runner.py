@@ -178,9 +178,8 @@ def with_trace(call: dict[str, Any], concurrency: int) -> None:
     if concurrency == 1:
         os.environ["TRACEPARENT"] = call["traceparent"]
     if "opentelemetry.trace" in sys.modules:
-        # The agent has it already, in its own environment.
-        from opentelemetry import context, propagate  # noqa: PLC0415 - as said above
-
+        # By its name, late: it is a package of the agent, not of the runtime.
+        context, propagate = map(importlib.import_module, ("opentelemetry.context", "opentelemetry.propagate"))
         context.attach(propagate.extract({"traceparent": call["traceparent"]}))
 
 
