@@ -5,6 +5,7 @@ Run as `python scripted_mcp_program.py [MODE ...]`. A mode changes how it starts
 
 import json
 import os
+import subprocess
 import sys
 
 MODES = set(sys.argv[1:])
@@ -135,6 +136,8 @@ def main() -> None:
         sys.exit("no licence")
     if "hang-at-start" in MODES:
         sys.stdin.read()
+    if "with-child" in MODES:
+        subprocess.Popen(["sleep", "60"])
     if "chatty" in MODES:
         sys.stdout.write("Welcome!\n\n")
     for line in sys.stdin:

@@ -263,6 +263,20 @@ class TestRestarts:
         assert call(fresh, "echo").structured == {"given": {}}
 
 
+class TestAnEnd:
+    def test_is_the_end_of_what_the_program_started_too(self, tmp_path):
+        opened = session(tmp_path, "with-child")
+        before = set(psutil.Process().children())
+        opened.definitions()
+        (server,) = set(psutil.Process().children()) - before
+        (left,) = server.children()
+
+        opened.close()
+        psutil.wait_procs([left], timeout=20)
+
+        assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
+
+
 class TestAStart:
     def test_goes_on_after_what_is_no_message(self, tmp_path):
         opened = session(tmp_path, "chatty")

@@ -146,12 +146,18 @@ async def _stop(process: asyncio.subprocess.Process, *, grace_s: float) -> None:
     if process.stdin is not None:
         process.stdin.close()
     if await _ended(process, within_s=grace_s):
+        _signal(process, signal.SIGTERM)  # what it started and left behind
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        _signal(process, number)
         if await _ended(process, within_s=_GRACE_S):
             return
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal its group, which is its own: it was started in a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 async def _ended(process: asyncio.subprocess.Process, *, within_s: float) -> bool:
