@@ -89,7 +89,8 @@ class RunRecord:
 
     def _write(self, state: RunState, history: tuple[Happening, ...], more: Mapping[str, Any] = {}) -> None:
         now = self._clock.now()
-        fields = {**status_fields(state), **self._history(history, now), **more, "update_time": now}
+        known = (self.state, self.run.status)
+        fields = {**status_fields(state, recorded=known), **self._history(history, now), **more, "update_time": now}
         task = self.run.status.progress.task
         if task is not None:
             fields["progress"] = fields["progress"].model_copy(update={"task": task})

@@ -1,5 +1,6 @@
 """Between the state of a run, as its machine sees it, and the status that is stored and shown."""
 
+import operator
 from typing import Any
 
 from pydantic import JsonValue
@@ -55,8 +56,13 @@ def state_of(status: TaskRunStatus) -> RunState:
     )
 
 
-def status_fields(state: RunState) -> dict[str, Any]:
-    """Give the fields of a status that a state decides, for `TaskRunStatus.model_copy(update=...)`."""
+def status_fields(state: RunState, *, recorded: tuple[RunState, TaskRunStatus] | None = None) -> dict[str, Any]:
+    """Give the fields of a status that a state decides, for `TaskRunStatus.model_copy(update=...)`.
+
+    Args:
+        state: What is to be recorded.
+        recorded: The state before it and the status made of that: its messages are not made once more.
+    """
     spent = state.spent
     return {
         "phase": state.phase,
@@ -69,7 +75,7 @@ def status_fields(state: RunState) -> dict[str, Any]:
         "safety_flags": list(state.flags),
         "citations": list(state.citations),
         "retrieved": list(state.given),
-        "context_window": [_context_message(message) for message in state.messages],
+        "context_window": _context_window(state.messages, recorded),
         "calls": [CallStatus.model_construct(**vars(call)) for call in state.calls],
         "usage": RunUsage(
             llm_calls=spent.steps,
@@ -136,6 +142,17 @@ def _message(message: ContextMessage) -> ChatMessage:
         tool_call_id=message.tool_call_id,
         is_error=message.is_error,
     )
+
+
+def _context_window(
+    messages: tuple[ChatMessage, ...], recorded: tuple[RunState, TaskRunStatus] | None
+) -> list[ContextMessage]:
+    if recorded is not None:
+        before, status = recorded
+        known = len(before.messages)
+        if len(messages) >= known and all(map(operator.is_, before.messages, messages)):
+            return [*status.context_window, *map(_context_message, messages[known:])]
+    return [_context_message(message) for message in messages]
 
 
 def _context_message(message: ChatMessage) -> ContextMessage:
