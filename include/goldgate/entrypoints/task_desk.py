@@ -118,6 +118,8 @@ class TaskDesk:
 
     def unanswered(self, run: TaskRun) -> tuple[CallStatus, ...]:
         """Give the calls that wait for a person to whom nobody has left a word yet."""
+        if run.status.phase.is_terminal:
+            return ()
         answered = {word.call_key for word in self.store.words(run.metadata.name)}
         return tuple(call for call in run.status.calls if call.fate is Fate.AWAITED and call.key not in answered)
 

@@ -99,6 +99,16 @@ class TestAnswer:
             answered(desk_with())
 
 
+class TestUnanswered:
+    def test_asks_nothing_for_a_run_that_ended_while_it_waited(self):
+        """The record of a failed run keeps its calls as they were."""
+        ended = a_waiting_run().status.model_copy(update={"phase": Phase.FAILED})
+        run = a_waiting_run().model_copy(update={"status": ended})
+
+        assert desk_with(run).unanswered(run) == ()
+        assert desk_with(a_waiting_run()).unanswered(a_waiting_run()) != ()
+
+
 class TestCancel:
     def test_leaves_an_order_with_its_reason(self):
         desk = desk_with(a_waiting_run())
