@@ -18,7 +18,7 @@ Scope = Literal["caller", "agent"]
 _MAX_BUCKETS: Final = 100_000
 """About 30 MB: an agent with more callers at a time has the limit of all of them together to rely on."""
 
-_PER_CALLER: Final = Rate(per_minute=1200, burst=200)
+_PER_CALLER: Final = Rate(per_minute=3000, burst=600)
 """Far above what a person or a well-behaved program asks, far below what one loop without a pause does."""
 
 
