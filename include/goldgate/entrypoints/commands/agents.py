@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 from pydantic import JsonValue
 
-from goldgate.agent.folder import read_agent
+from goldgate.agent.foreign.folder import kind_of
+from goldgate.agent.foreign.folder import kind_of, read_foreign
 from goldgate.contracts.release import Promotion
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.commands.common import ExitCode, command
 from goldgate.entrypoints.display import Screen, printable
 from goldgate.entrypoints.freezing import propose_agent_pins
+from goldgate.entrypoints.inspection import agent_name
 from goldgate.entrypoints.playbook import Playbook
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
@@ -37,7 +39,7 @@ def list_agents(*, screen: Screen, settings: Settings) -> None:
 def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None:
     """Check an agent's contracts: resources, prompts, tools, corpus, gold set and its pin, policy, secrets."""
     folder = _named_folder(name_or_folder)
-    name = read_agent(folder).agent.metadata.name if folder is not None else name_or_folder
+    name = name_or_folder if folder is None else _name_in(folder)
     found = Playbook(Wiring(settings)).validate(name, source="" if folder is None else str(folder))
     report: dict[str, JsonValue] = {
         "agent": found.bundle.agent,
@@ -63,6 +65,8 @@ def pin_tools(name_or_folder: str, *, yes: bool, screen: Screen, settings: Setti
     What changes is shown first. Read it: a tool's description is an instruction to the model.
     """
     folder = _named_folder(name_or_folder) or settings.agents / name_or_folder
+    if kind_of(folder) != "declared":
+        raise PermanentError(f"Found an agent in `{folder}` that was written elsewhere; it has no tools here to pin.")
     proposal = propose_agent_pins(
         folder, into=settings.home / "pinning", env=os.environ, corpus_cache=settings.home / "corpora"
     )
@@ -71,11 +75,23 @@ def pin_tools(name_or_folder: str, *, yes: bool, screen: Screen, settings: Setti
         screen.result({**value, "changed": False}, f"Nothing changes in {proposal.path}.")
         return ExitCode.DONE
     screen.progress(printable(proposal.diff) or "The definitions are the same; the file is written anew.")
-    if not yes and not click.confirm(f"Write {proposal.path}?", err=True):
+    if not yes and not _agreed(f"Write {proposal.path}?"):
         raise PermanentError(f"`{proposal.path}` stays as it was. With `--yes` nobody is asked.")
     proposal.accept()
     screen.result({**value, "changed": True}, f"Pinned in {proposal.path}: {', '.join(t.label for t in proposal.pins)}")
     return ExitCode.DONE
+
+
+def _name_in(folder: Path) -> str:
+    return read_agent(folder).agent.metadata.name if kind_of(folder) == "declared" else read_foreign(folder).name
+
+
+def _agreed(question: str) -> bool:
+    """Ask on the terminal; where nobody answers, nobody agreed."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        return False
 
 
 def _named_folder(name_or_folder: str) -> Path | None:
