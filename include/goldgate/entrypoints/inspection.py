@@ -29,6 +29,17 @@ def gold_problems(rows: Sequence[GoldRow], *, bundle: FrozenBundle, agent: str, 
     return problems + check_gold_set(rows, chunks=chunks, where=str(folder / "gold.jsonl"))
 
 
+def agent_name(folder: Path) -> str:
+    """Read how an agent is called, whichever kind of agent it is.
+
+    Raises:
+        ContractError: The folder breaks its contracts.
+    """
+    if kind_of(folder) == "declared":
+        return read_agent(folder).agent.metadata.name
+    return read_foreign(folder).name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tracked:
     """What the tracker keeps of an agent beside its figures."""

@@ -8,7 +8,6 @@ import click
 from pydantic import JsonValue
 
 from goldgate.agent.foreign.folder import kind_of
-from goldgate.agent.foreign.folder import kind_of, read_foreign
 from goldgate.contracts.release import Promotion
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.commands.common import ExitCode, command
@@ -39,7 +38,7 @@ def list_agents(*, screen: Screen, settings: Settings) -> None:
 def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None:
     """Check an agent's contracts: resources, prompts, tools, corpus, gold set and its pin, policy, secrets."""
     folder = _named_folder(name_or_folder)
-    name = name_or_folder if folder is None else _name_in(folder)
+    name = name_or_folder if folder is None else agent_name(folder)
     found = Playbook(Wiring(settings)).validate(name, source="" if folder is None else str(folder))
     report: dict[str, JsonValue] = {
         "agent": found.bundle.agent,
@@ -80,10 +79,6 @@ def pin_tools(name_or_folder: str, *, yes: bool, screen: Screen, settings: Setti
     proposal.accept()
     screen.result({**value, "changed": True}, f"Pinned in {proposal.path}: {', '.join(t.label for t in proposal.pins)}")
     return ExitCode.DONE
-
-
-def _name_in(folder: Path) -> str:
-    return read_agent(folder).agent.metadata.name if kind_of(folder) == "declared" else read_foreign(folder).name
 
 
 def _agreed(question: str) -> bool:
