@@ -91,8 +91,23 @@ def peers_python() -> Path:
     return python
 
 
-def measure(rounds: int, *, peers: bool, folder: Path) -> list[Contender]:
-    """Let all contenders take turns."""
+def synced_write_ms(folder: Path) -> float:
+    """Write a file of a record's size, sync it, rename it, sync the folder: what one durable record costs at least."""
+    began = time.perf_counter()
+    with (folder / "synced.new").open("wb") as file:
+        file.write(b"x" * 8000)
+        file.flush()
+        os.fsync(file.fileno())
+    (folder / "synced.new").replace(folder / "synced")
+    opened = os.open(folder, os.O_RDONLY)
+    os.fsync(opened)
+    os.close(opened)
+    return (time.perf_counter() - began) * 1000
+
+
+def measure(rounds: int, *, peers: bool, folder: Path) -> tuple[list[Contender], list[float]]:
+    """Let all contenders take turns, and a synced write after each round."""
+    synced: list[float] = []
     env = {**os.environ, "OPENAI_API_KEY": "none", "PYTHONPATH": str(HERE.parent / "include")}
     with contextlib.ExitStack() as stack:
         model = stack.enter_context(started([sys.executable, str(HERE / "agent_loop_model.py")], env))
@@ -120,7 +135,8 @@ def measure(rounds: int, *, peers: bool, folder: Path) -> list[Contender]:
                 elapsed_ms, stored = each.run()
                 each.elapsed_ms.append(elapsed_ms)
                 each.stored_bytes.append(stored)
-    return contenders
+            synced.append(synced_write_ms(folder))
+    return contenders, synced
 
 
 class FirstCall:
@@ -174,7 +190,9 @@ def cold_starts_s(times: int, *, folder: Path) -> list[float]:
     return found[1:]  # the first one fills the machine's file cache
 
 
-def rows_of(contenders: Sequence[Contender], cold_s: Sequence[float]) -> list[dict[str, object]]:
+def rows_of(
+    contenders: Sequence[Contender], synced: Sequence[float], cold_s: Sequence[float]
+) -> list[dict[str, object]]:
     """Make the rows of the report."""
     bound = contenders[0]
     rows: list[dict[str, object]] = []
@@ -191,6 +209,7 @@ def rows_of(contenders: Sequence[Contender], cold_s: Sequence[float]) -> list[di
         for each in contenders
         if any(each.stored_bytes)
     ]
+    rows.append({"name": "synced_write", "role": "bound", "value": statistics.median(synced), "unit": "ms"})
     if cold_s:
         rows.append({"name": "cold_start", "role": "ours", "value": statistics.median(cold_s), "unit": "s"})
     return rows
@@ -207,9 +226,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        contenders = measure(arguments.rounds, peers=not arguments.no_peers, folder=Path(folder))
+        contenders, synced = measure(arguments.rounds, peers=not arguments.no_peers, folder=Path(folder))
         cold_s = cold_starts_s(arguments.cold_starts, folder=Path(folder)) if arguments.cold_starts else []
-    rows = rows_of(contenders, cold_s)
+    rows = rows_of(contenders, synced, cold_s)
     for row in rows:
         print(f"{row['name']:<34} {row['role']:<6} {row['value']:10.3f} {row['unit']}")
     if arguments.json:
