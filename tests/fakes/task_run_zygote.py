@@ -21,8 +21,8 @@ from goldgate.adapters.system_clock import SystemClock
 from goldgate.agent.driver import TaskRunDriver
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.task_run import AgentOpener, exit_code_of, find_task
-from goldgate.ports.task_runs import Lease
+from goldgate.entrypoints.task_run import TRY_AGAIN, AgentOpener, exit_code_of, find_task
+from goldgate.ports.task_runs import Lease, RunHeldError
 
 
 class SelfKillingStore(FileTaskRunStore):
@@ -63,6 +63,8 @@ def main() -> None:
             code = 99
             try:
                 code = live(sys.argv[1], where=where, dies_at=int(number or 0))
+            except RunHeldError:
+                code = TRY_AGAIN
             finally:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
