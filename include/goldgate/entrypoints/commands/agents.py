@@ -10,8 +10,8 @@ from pydantic import JsonValue
 from goldgate.agent.foreign.folder import kind_of
 from goldgate.contracts.release import Promotion
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.commands.common import ExitCode, command
-from goldgate.entrypoints.display import Screen, printable
+from goldgate.entrypoints.commands.common import ExitCode, command, command_with
+from goldgate.entrypoints.display import Screen, grid, printable
 from goldgate.entrypoints.freezing import propose_agent_pins
 from goldgate.entrypoints.inspection import agent_name
 from goldgate.entrypoints.playbook import Playbook
@@ -34,7 +34,7 @@ def list_agents(*, screen: Screen, settings: Settings) -> None:
 
 @agent.command()
 @click.argument("name_or_folder")
-@command
+@command_with("table", "wide", "json", "yaml")
 def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None:
     """Check an agent's contracts: resources, prompts, tools, corpus, gold set and its pin, policy, secrets."""
     folder = _named_folder(name_or_folder)
@@ -51,6 +51,10 @@ def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None
         "gold_digest": found.gold.digest,
         "gold_rows": len(found.gold.rows),
     }
+    if screen.form == "wide":
+        cells = [", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in report.values()]
+        screen.result(report, grid([key.upper() for key in report], [[cell or "<none>" for cell in cells]]))
+        return
     screen.result(report, "\n".join(f"{key}: {value}" for key, value in report.items()))
 
 
