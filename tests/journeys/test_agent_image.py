@@ -16,6 +16,7 @@ from goldgate.contracts.release import ImageBuilt
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
 from goldgate.entrypoints.playbook import IMAGE
 from tests.fakes.agent_folders import LLM, agent, write_folder
+from tests.fakes.foreign_folders import write_python
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +35,18 @@ assert "mlflow-skinny" in names
 assert not names & {"mlflow", "apache-airflow", "apache-airflow-core"}, names
 assert not {"airflow", "mlflow"} & set(sys.modules)
 print("loaded", runtime.name)
+"""
+
+
+ASK = """\
+import os, shutil
+from pathlib import Path
+from goldgate.contracts.prediction import PredictRequest
+from goldgate.entrypoints.agents import load_agent
+assert shutil.which("uv") is None
+agent = load_agent(Path("/bundle"), env=os.environ)
+print(agent.predict(PredictRequest(question="why?")).answer)
+agent.close()
 """
 
 
@@ -67,6 +80,17 @@ def container(image: ImageBuilt) -> Iterator[str]:
         buildah("rm", name)
 
 
+def buildah_python(image: ImageBuilt) -> str:
+    """Minor version of the Python in an image."""
+    name = f"goldgate-test-{uuid.uuid4().hex[:8]}"
+    buildah("from", "--pull-never", "--name", name, image.reference)
+    try:
+        program = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
+        return buildah("run", name, "--", "python3", "-c", program).strip()
+    finally:
+        buildah("rm", name)
+
+
 def frozen(folder: Path) -> FrozenBundle:
     made = write_folder(folder / "tiny", LLM, agent(HYBRID), files={"corpus/guide.md": PAGE})
     return freeze_agent(made, into=folder / "bundles", env={"PATH": os.environ["PATH"]})
@@ -85,6 +109,24 @@ class TestAgentImage:
         told = buildah("run", container, "--", *program)
 
         assert told.strip() == "loaded tiny"
+
+    def test_holds_the_environment_of_a_callable_that_is_baked_in(self, image, tmp_path):
+        """With it in place an arm needs neither uv nor a package index."""
+        version = buildah_python(image)
+        folder = write_python(tmp_path / "brought", python=f'pythonVersion: "{version}"\n')
+        bundle = freeze_agent(folder, into=tmp_path / "bundles", env={}).path
+        name = f"goldgate-test-{uuid.uuid4().hex[:8]}"
+        arguments = ["--isolation", "chroot", "--quiet", "--layers=false", f"--build-arg=RUNTIME={image.reference}"]
+        arguments += ["--secret=id=pip.conf,src=/etc/pip.conf"] if Path("/etc/pip.conf").exists() else []
+        dockerfile = IMAGE.context / "images" / "agent-environment" / "Dockerfile"
+        buildah("build", *arguments, "--file", str(dockerfile), "--tag", name, str(bundle))
+        try:
+            buildah("from", "--pull-never", "--name", name, f"localhost/{name}")
+            buildah("copy", "--quiet", name, str(bundle), "/bundle")
+            assert buildah("run", name, "--", "python3", "-c", ASK).strip() == "WHY?"
+        finally:
+            buildah("rm", name)
+            buildah("rmi", f"localhost/{name}")
 
     def test_runs_as_nobody_in_particular(self, container):
         assert buildah("run", container, "--", "id", "-u").strip() == "10001"
