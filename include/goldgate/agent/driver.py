@@ -9,6 +9,7 @@ Killed anywhere, a run is found in a state that says what may have been done; th
 
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -64,7 +65,7 @@ class TaskRunDriver(RunParts):
         last_renewed = self.store.last_renewed(name)
         lease = self.store.take(name, owner=self.owner, for_s=self.lease_s)
         keeper = LeaseKeeper(self.store, lease, for_s=self.lease_s, clock=self.clock, above=self.above)
-        with keeper:
+        with ExitStack() as after, keeper:
             run = self._named(self._read(name))
             if run.status.phase.is_terminal:
                 return
@@ -77,9 +78,11 @@ class TaskRunDriver(RunParts):
             updated = run.status.update_time
             lost = last_renewed - updated if last_renewed and updated else timedelta()
             below = replace(self, above=keeper.check, trace_id=run.status.trace_id)
-            RunWork(
+            work = RunWork(
                 parts=self, record=record, interruptions=interruptions, lost_s=lost.total_seconds(), run_below=below.run
-            ).do()
+            )
+            after.callback(work.close)
+            work.do()
 
     def _cancels_sub_runs_of(self, name: str) -> Callable[[RunState], None]:
         return lambda state: cancel_sub_runs(state, self.store, clock=self.clock, by=f"run {name}")

@@ -89,6 +89,13 @@ class RunWork:
     run_below: Callable[[TaskRun], TaskRun]
     """Works on the run of another agent that this one asks."""
 
+    _agent: Agent | None = field(default=None, init=False)
+
+    def close(self) -> None:
+        """Close the agent: after the lease was given back, because a tool server may take seconds to end."""
+        if self._agent is not None:
+            self._agent.close()
+
     def do(self) -> None:
         """Work until the run is over, waits, or this process is to end."""
         record = self.record
@@ -156,15 +163,12 @@ class RunWork:
         return self.parts.find_task(run.spec.task_ref or "")
 
     def _with_agent(self, step: Step) -> None:
-        agent = self._opened()
-        if agent is None:
+        self._agent = self._opened()
+        if self._agent is None:
             return
-        try:
-            if self._waits_for_agent():
-                step = self._take(advance(self.record.state, AgentFound()))
-            self._drive(step, agent)
-        finally:
-            agent.close()
+        if self._waits_for_agent():
+            step = self._take(advance(self.record.state, AgentFound()))
+        self._drive(step, self._agent)
 
     def _opened(self) -> Agent | None:
         """Open the agent, waiting for it as long as is allowed. None: the run is over, or left waiting."""
@@ -189,11 +193,14 @@ class RunWork:
     def _open(self, name: str) -> Agent:
         """Open the agent from a thread of its own, so that the end of this process need not wait for it."""
         opened: queue.SimpleQueue[Agent | BaseException] = queue.SimpleQueue()
-        bundle = self._bundle()
+        bundle, is_given_up = self._bundle(), threading.Event()
 
         def run() -> None:
             try:
-                opened.put(self.parts.open_agent(name, bundle))
+                agent = self.parts.open_agent(name, bundle)
+                if is_given_up.is_set():
+                    agent.close()
+                opened.put(agent)
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits
                 opened.put(error)
 
@@ -202,11 +209,18 @@ class RunWork:
             try:
                 outcome = opened.get(timeout=_LOOK_EVERY_S)
             except queue.Empty:
-                self.interruptions.check()
+                self._check_or_give_up(is_given_up)
                 continue
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome
+
+    def _check_or_give_up(self, is_given_up: threading.Event) -> None:
+        try:
+            self.interruptions.check()
+        except BaseException:
+            is_given_up.set()
+            raise
 
     def _drive(self, step: Step, agent: Agent) -> None:
         run = self.record.run

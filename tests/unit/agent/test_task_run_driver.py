@@ -445,6 +445,21 @@ class TestAnOrderToEnd:
         assert (done.status.phase, done.status.output) == (Phase.FINAL_ANSWER, "x")
         assert done.status.usage.take_ups == 1
 
+    def test_lets_go_of_the_run_before_the_agent_is_closed(self):
+        """A tool server that does not end may take seconds: by then another process may have the run."""
+        desk = Desk()
+        taken: list[str] = []
+
+        class Stubborn(OfWork):
+            def close(self) -> None:
+                taken.append(desk.store.take("run", owner="next", for_s=30).owner)
+
+        desk.driver = _with(desk, open_agent=lambda *_: Stubborn(ScriptedWork(ModelReplied(content="x"))))
+
+        desk.driver.run(task_run())
+
+        assert taken == ["next"]
+
 
 class TestALeaseThatIsLost:
     def test_stops_the_run_and_nothing_more_is_written(self):
