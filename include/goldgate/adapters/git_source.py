@@ -35,7 +35,8 @@ def resolve_source(source: str, *, agent: str, agents: Path, into: Path) -> Reso
             else a path to a folder.
         agent: Which agent.
         agents: The folder of all agents.
-        into: Where a folder out of git is laid, as `<into>/<agent>`. One that is there is replaced.
+        into: Where the folder of all agents at a git ref is laid, because agents may ask each other. What is there is
+            replaced.
 
     Raises:
         PermanentError: There is no such agent, folder or ref, or git is not there.
@@ -62,14 +63,15 @@ def _from_git(ref: str, *, agent: str, agents: Path, into: Path) -> ResolvedSour
     if commit.returncode:
         raise PermanentError(f"Git knows no commit, branch or tag `{ref}` in `{top}`. Fetch it first, or correct it.")
     revision = commit.stdout.decode().strip()
-    inside = (agents.resolve() / agent).relative_to(top.resolve()).as_posix()
+    inside = agents.resolve().relative_to(top.resolve()).as_posix()
+    found = _git("cat-file", "-e", f"{revision}:{inside}/{agent}/{_AGENT_FILE}", at=top)
     archive = _git("archive", "--format=tar", revision, "--", inside, at=top)
-    if archive.returncode:
+    if found.returncode or archive.returncode:
         raise PermanentError(
             f"There is no agent `{agent}` in `{top}` at `{ref}` ({revision[:12]}): git says "
-            f"`{archive.stderr.decode(errors='replace').strip()}`."
+            f"`{(found.stderr or archive.stderr).decode(errors='replace').strip()}`."
         )
-    return ResolvedSource(folder=_unpack(archive.stdout, inside=inside, target=into / agent), revision=revision)
+    return ResolvedSource(folder=_unpack(archive.stdout, inside=inside, target=into) / agent, revision=revision)
 
 
 def _unpack(archive: bytes, *, inside: str, target: Path) -> Path:

@@ -90,7 +90,7 @@ class Playbook:
             PermanentError: There is no such agent or folder, or the agent cannot be claimed.
         """
         if self.wiring.store.read(order.release_id, ReleaseOrder) is None and not order.source.startswith("git:"):
-            agents, into = self.wiring.settings.agents, self.wiring.settings.home / "sources"
+            agents, into = self.wiring.settings.agents, self.wiring.settings.home / "sources" / order.agent
             resolve_source(order.source, agent=order.agent, agents=agents, into=into)
         return open_release(order, store=self.wiring.store, ledger=self.wiring.ledger)
 
@@ -250,7 +250,7 @@ class Playbook:
 
     def validate(self, agent: str, *, source: str) -> Validated:
         """Check an agent's folder as the step `check` does, and keep nothing but its frozen bundle."""
-        into = self.wiring.settings.home / "sources"
+        into = self.wiring.settings.home / "sources" / agent
         folder = resolve_source(source, agent=agent, agents=self.wiring.settings.agents, into=into).folder
         refuse_secrets(folder)
         policy = read_yaml(folder / POLICY, ReleasePolicy)

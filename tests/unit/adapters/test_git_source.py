@@ -74,7 +74,7 @@ class TestResolveSource:
         assert found.folder == tmp_path / "into" / "helper"
         assert (found.folder / "agent.yaml").read_text() == "one"
         assert found.revision == git("rev-parse", "v1", at=agents)
-        assert [path.name for path in (tmp_path / "into").iterdir()] == ["helper"]
+        assert sorted(path.name for path in (tmp_path / "into").iterdir()) == ["helper", "other"]
 
     @pytest.mark.parametrize(
         ("source", "agent", "said"),

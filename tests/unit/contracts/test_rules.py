@@ -35,7 +35,7 @@ class TestTaskRunSpec:
 
     @pytest.mark.parametrize("value", [{"taskRef": "t"}, {"agentRef": "a", "userMessage": "m"}])
     def test_takes_either_form(self, value):
-        assert parse(value, TaskRunSpec, where="here").model_dump(by_alias=True, exclude_none=True) == value
+        assert parse(value, TaskRunSpec, where="here").model_dump(by_alias=True, exclude_defaults=True) == value
 
 
 class TestLLMSpec:
