@@ -75,7 +75,8 @@ class CallableProcess:
     def start(self, *, within_s: float) -> str | None:
         """Start it now."""
         life = self._alive()
-        return life.what if isinstance(life, CallableFailure) else life.await_ready(within_s=within_s)
+        problem = life.what if isinstance(life, CallableFailure) else life.await_ready(within_s=within_s)
+        return None if problem is None else self._without_secrets(problem)
 
     def ask(
         self, request: Mapping[str, JsonValue], *, within_s: float, traceparent: str
@@ -155,10 +156,13 @@ class CallableProcess:
         life.retire()
 
     def _scrubbed(self, line: str, trace_id: str) -> None:
+        self._say(self._without_secrets(line)[:_LONGEST_LINE], trace_id)
+
+    def _without_secrets(self, text: str) -> str:
         for secret in self._spec.secrets:
             if len(secret) >= _SHORTEST_SECRET:
-                line = line.replace(secret, "[secret]")
-        self._say(line[:_LONGEST_LINE], trace_id)
+                text = text.replace(secret, "[secret]")
+        return text
 
 
 @dataclass(kw_only=True)
@@ -273,7 +277,7 @@ class _Life:
             self._settle_ready(None)
         elif "failed" in said:
             self._say(f"{said.get('kind')}: {said['failed']}", "")
-            self._settle_ready(f"importing it raised {_class_name(said.get('kind'))}; its log says more")
+            self._settle_ready(f"importing it raised {_class_name(said.get('kind'))}: {str(said['failed'])[:300]}")
         elif (asked := self._asked.get(int(said.get("id", 0)))) is not None:
             _settle(asked, self._outcome(said, asked))
         return True

@@ -23,7 +23,10 @@ class ForeignCallable(Protocol):
     """Asked from many threads at once."""
 
     def start(self, *, within_s: float) -> str | None:
-        """Start it now, and pay for its imports. Returns why it does not start, else None. Never raises."""
+        """Start it now, and pay for its imports. Returns why it does not start, else None. Never raises.
+
+        The reason may quote what the import raised, without secrets: for its author, never for callers.
+        """
 
     def ask(
         self, request: Mapping[str, JsonValue], *, within_s: float, traceparent: str

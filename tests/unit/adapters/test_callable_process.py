@@ -243,13 +243,23 @@ class TestKindsOfCallable:
         tried.process.close()
 
     @pytest.mark.parametrize(
-        ("target", "kind"), [("agent:gone", "AttributeError"), ("nowhere:predict", "ModuleNotFoundError")]
+        ("target", "said"),
+        [
+            ("agent:gone", "AttributeError: module 'agent' has no attribute 'gone'"),
+            ("nowhere:predict", "ModuleNotFoundError: No module named 'nowhere'"),
+        ],
     )
-    def test_that_cannot_be_imported_says_so_at_the_start(self, tmp_path, target, kind):
+    def test_that_cannot_be_imported_says_so_at_the_start(self, tmp_path, target, said):
         tried = Tried(tmp_path, target=target)
 
-        assert tried.process.start(within_s=30) == f"importing it raised {kind}; its log says more"
+        assert tried.process.start(within_s=30) == f"importing it raised {said}"
         assert tried.ask("hello") == CallableFailure(kind="unavailable", what="does not start")
+        tried.process.close()
+
+    def test_that_raises_a_secret_at_its_import_is_told_without_it(self, tmp_path):
+        tried = Tried(tmp_path, program="import os\n\nraise ValueError(os.environ['KEY'])\n")
+
+        assert tried.process.start(within_s=30) == "importing it raised ValueError: [secret]"
         tried.process.close()
 
 

@@ -79,7 +79,10 @@ class TestCallableProblems:
         (problem,) = callable_problems(frozen(folder, env).path, env=env, where=folder / "agent.yaml")
 
         assert problem.field == "spec.python.callable"
-        assert problem.found == "callable `agent:predict`: importing it raised ModuleNotFoundError; its log says more"
+        assert (
+            problem.found
+            == "callable `agent:predict`: importing it raised ModuleNotFoundError: No module named 'click'"
+        )
 
     def test_tell_of_variables_that_are_not_set(self, tmp_path, env):
         folder = write_python(tmp_path / "a", python="envFrom: {KEY: {env: OTHER_KEY}}\n")
