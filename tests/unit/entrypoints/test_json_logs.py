@@ -35,7 +35,9 @@ class TestJsonFormatter:
             record = logging.getLogger("x").makeRecord("x", logging.ERROR, "f.py", 1, "event", (), sys.exc_info())
 
         assert "ada.byron@lovelace-mills.co.uk" not in JsonFormatter().format(record)
-        assert "ada.byron@lovelace-mills.co.uk" not in str(line("event", reason="no account ada.byron@lovelace-mills.co.uk"))
+        assert "ada.byron@lovelace-mills.co.uk" not in str(
+            line("event", reason="no account ada.byron@lovelace-mills.co.uk")
+        )
 
     def test_leaves_ids_as_they_are(self):
         trace_id = "4111111111111111" * 2
