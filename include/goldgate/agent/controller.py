@@ -24,7 +24,7 @@ from goldgate.contracts.resources import AgentGrant
 from goldgate.domain.errors import PermanentError, TransientError, first_line
 from goldgate.domain.runs.events import AgentReady, Answered, Broke, ModelReplied, ToolReturned, ToolWaits
 from goldgate.domain.runs.limits import remaining
-from goldgate.domain.runs.state import Call, Fate, Limits, RunState, Spent
+from goldgate.domain.runs.state import Call, Fate, Limits, RunState, Spent, Stage
 from goldgate.ports.agents import Delegate
 from goldgate.ports.model import ChatReply, ModelRefusedError, ModelUnavailableError
 
@@ -96,7 +96,7 @@ class AgentWork:
                 reply = self._equipment.model.complete(
                     sent,
                     tools=tools,
-                    may_call=left.max_steps > 1 or not tools,
+                    may_call=not tools or (left.max_steps > 1 and state.stage is not Stage.PLAN),
                     within_s=left.timeout_s,
                 )
                 span.set_all(reply_attributes(reply))

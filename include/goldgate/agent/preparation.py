@@ -13,7 +13,7 @@ from goldgate.contracts.prediction import QUESTION_REFUSED, PredictRequest
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.events import AgentReady, Answered, Broke
-from goldgate.domain.runs.state import Limits
+from goldgate.domain.runs.state import Habits, Limits
 from goldgate.ports.knowledge import Chunk
 
 
@@ -108,7 +108,9 @@ class Preparation:
             ),
             ChatMessage(role="user", content=user),
         )
+        controller = self.equipment.folder.agent.spec.controller
         return AgentReady(
+            habits=Habits(plans=controller.plan, reflects=controller.reflect),
             messages=messages,
             given=tuple(passage.id for passage in self.passages),
             flags=self.safety.flags,

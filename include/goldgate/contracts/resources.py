@@ -253,6 +253,15 @@ class SafetySpec(ResourceContract):
     """For each caller. None: only the router's own limit holds."""
 
 
+class ControllerSpec(ResourceContract):
+    """How the agent works, beside acting and observing. Each costs one more reply of the model."""
+
+    plan: bool = False
+    """Before it acts, the model says what it will do."""
+    reflect: bool = False
+    """Before an answer goes out, the model holds it against the question and what it was given."""
+
+
 class AgentSpec(ResourceContract):
     """An agent declared on our runtime."""
 
@@ -268,6 +277,7 @@ class AgentSpec(ResourceContract):
     """Lets it ask a person."""
     fallbacks: list[Fallback] = Field(default_factory=list)
     """In order, when the model is not available or refuses."""
+    controller: ControllerSpec = ControllerSpec()
     limits: AgentLimits = AgentLimits()
     safety: SafetySpec = SafetySpec()
 

@@ -16,7 +16,7 @@ from goldgate.contracts.task_runs import (
 )
 from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.runs.limits import narrower
-from goldgate.domain.runs.state import Call, Limits, Made, Phase, RunState, Spent
+from goldgate.domain.runs.state import Call, Habits, Limits, Made, Phase, RunState, Spent
 
 _READY = frozenset({Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING, Phase.FINAL_ANSWER})
 
@@ -40,6 +40,8 @@ def state_of(status: TaskRunStatus) -> RunState:
         citations=tuple(status.citations),
         calls=tuple(Call(**dict(call)) for call in status.calls),
         limits=limits_of(progress.limits),
+        habits=Habits(plans=progress.plans, reflects=progress.reflects),
+        stage=progress.stage,
         spent=Spent(
             steps=usage.llm_calls,
             tool_calls=usage.tool_calls,
@@ -97,6 +99,9 @@ def status_fields(state: RunState, *, recorded: tuple[RunState, TaskRunStatus] |
                 max_tokens=state.limits.max_tokens,
                 max_cost_usd=state.limits.max_cost_usd,
             ),
+            plans=state.habits.plans,
+            reflects=state.habits.reflects,
+            stage=state.stage,
             trail=[MadeCall.model_construct(call=made.call, result=made.result) for made in state.trail],
             told=list(state.told),
         ),

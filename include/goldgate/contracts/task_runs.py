@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.resource_parts import Name, Resource
-from goldgate.domain.runs.state import Fate, Nature, Need, Phase, Status
+from goldgate.domain.runs.state import Fate, Nature, Need, Phase, Stage, Status
 
 
 class TaskSpec(ResourceContract):
@@ -128,6 +128,9 @@ class RunProgress(ResourceContract):
     task: TaskSpec | None = None
     """What the referenced Task said when the run began. None: the run's own `spec` says it."""
     limits: RunLimits = RunLimits()
+    plans: bool = False
+    reflects: bool = False
+    stage: Stage = Stage.ACT
     trail: list[MadeCall] = Field(default_factory=list)
     told: list[str] = Field(default_factory=list)
 

@@ -200,6 +200,17 @@ class TestTools:
         assert response.tool_calls[0].is_error
 
 
+class TestThinking:
+    def test_plans_acts_and_reflects_where_the_agent_says_so(self, tmp_path: Path):
+        spec = TestTools.spec + "controller: {plan: true, reflect: true}\nlimits: {maxSteps: 8}\n"
+        model = ScriptedChatModel(says("I shall add."), asks(CALL), says("3"), says("2"))
+
+        response = predict(equipment(tmp_path, model, spec, session=calculator()))
+
+        assert (response.answer, response.usage.llm_calls) == ("2", 4)
+        assert model.may_call == [False, True, True, True]
+
+
 class TestATimeLimit:
     def test_ends_a_request_that_has_used_it_up(self, tmp_path: Path):
         model = ScriptedChatModel(says("Late."))

@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 from goldgate.domain.conversation import ChatMessage
-from goldgate.domain.runs.state import Call, Limits, Spent
+from goldgate.domain.runs.state import Call, Habits, Limits, Spent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,7 @@ class AgentReady:
     given: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     limits: Limits = Limits()
+    habits: Habits = Habits()
     bundle: str = ""
     active_s: float = 0.0
 

@@ -34,7 +34,7 @@ from goldgate.domain.runs.events import (
     ToolWaits,
     Validated,
 )
-from goldgate.domain.runs.state import Phase, RunState, Spent, Status
+from goldgate.domain.runs.state import Phase, RunState, Spent, Stage, Status
 from goldgate.domain.runs.steps import (
     Effect,
     Happening,
@@ -47,6 +47,7 @@ from goldgate.domain.runs.steps import (
     tell_once,
     united,
 )
+from goldgate.domain.runs.thinking import begin, keep_draft, take_answer, take_plan
 
 MOST_TAKE_UPS = 100
 """A run that kills its process again and again is ended: nothing that is well is taken up so often."""
@@ -120,10 +121,11 @@ def _agent_ready(state: RunState, event: AgentReady) -> Step:
         given=event.given,
         flags=united(state.flags, event.flags),
         limits=event.limits,
+        habits=event.habits,
         bundle=event.bundle,
         spent=state.spent + Spent(active_s=event.active_s),
     )
-    return ask(ready)
+    return begin(ready)
 
 
 def _answered(state: RunState, event: Answered) -> Step:
@@ -149,10 +151,16 @@ def _model_replied(state: RunState, event: ModelReplied) -> Step:
         messages=(*state.messages, said),
         flags=united(state.flags, event.flags),
         spent=state.spent + event.spent,
-        output=event.content or state.output,
     )
+    if state.stage is Stage.PLAN and not event.refused:
+        # What it asks to call all the same is not called yet: an endpoint that cannot be told so is told by the plan.
+        plan = ChatMessage(role="assistant", content=event.content.strip() or "I have no plan.")
+        return take_plan(replace(heard, messages=(*state.messages, plan)))
     if event.refused or (not event.calls and event.content.strip() and not is_cut):
-        return final(heard, output=event.content, refused=event.refused, citations=event.citations)
+        return take_answer(replace(heard, output=event.content), event)
+    if state.stage is Stage.REFLECT and not event.calls:
+        return keep_draft(replace(heard, messages=state.messages), "the model said nothing, or too much")
+    heard = replace(heard, output=event.content or state.output, stage=Stage.ACT)
     if event.calls:
         return take_calls(heard, event.calls, is_cut=is_cut)
     if is_cut:
@@ -195,6 +203,8 @@ def _deadline_passed(state: RunState, event: DeadlinePassed) -> Step:
 
 def _broke(state: RunState, event: Broke) -> Step:
     broken = replace(state, flags=united(state.flags, event.flags), spent=state.spent + event.spent)
+    if state.stage is Stage.REFLECT and state.phase is Phase.READY_FOR_LLM:
+        return keep_draft(broken, event.reason)
     reason = "ValidationFailed" if state.phase is Phase.INITIALIZING else "RunFailed"
     return fail(broken, event.reason, reason=reason)
 

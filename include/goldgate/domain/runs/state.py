@@ -146,6 +146,25 @@ class Limits:
     max_cost_usd: float | None = None
 
 
+class Stage(enum.Enum):
+    """What the model is doing."""
+
+    PLAN = "plan"
+    """It says what it will do, and calls nothing yet."""
+    ACT = "act"
+    """It calls tools and reads what they return, until it has an answer."""
+    REFLECT = "reflect"
+    """It has an answer and holds it against the question and what it was given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Habits:
+    """How an agent works, beside acting and observing. Each costs one more reply of the model."""
+
+    plans: bool = False
+    reflects: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunState:
     """A run between two steps."""
@@ -173,6 +192,8 @@ class RunState:
     calls: tuple[Call, ...] = ()
     """Of the model's last reply, in its order."""
     limits: Limits = Limits()
+    habits: Habits = Habits()
+    stage: Stage = Stage.ACT
     spent: Spent = Spent()
     trail: tuple[Made, ...] = ()
     """The calls so far, oldest first, the last of them only."""
