@@ -176,7 +176,7 @@ def _bundle_of(name: str, bundle: str, *, settings: Settings, env: Mapping[str, 
         )
     from goldgate.entrypoints.frozen_agents import bundle_of  # noqa: PLC0415 - only to begin a run
 
-    return bundle_of(folder, bundles=bundles, env=env, corpus_cache=settings.home / "corpus-cache")
+    return bundle_of(folder, bundles=bundles, env=env, corpus_cache=settings.home / "corpora")
 
 
 @contextmanager
