@@ -29,20 +29,24 @@ class Retention:
     env: Mapping[str, str] = field(kw_only=True, repr=False)
     older_than: timedelta = field(kw_only=True)
 
-    def remove_expired(self, *, now: datetime) -> None:
-        """Remove what is too old. What cannot be removed now is told in the log, and tried again the next time."""
+    def remove_expired(self, *, now: datetime) -> bool:
+        """Remove what is too old, and say whether all of it could be. What could not is told in the log."""
+        is_done = True
         for folder in (self.settings.home / REQUESTS, self.settings.home / RUN_LOG):
-            self._prune(folder, now=now)
+            is_done &= self._prune(folder, now=now)
         if not self.settings.otlp_url:
             for agent in sorted(set(self._agents())):
-                self._delete_traces(agent, before=now - self.older_than)
+                is_done &= self._delete_traces(agent, before=now - self.older_than)
+        return is_done
 
-    def _prune(self, folder: Path, *, now: datetime) -> None:
+    def _prune(self, folder: Path, *, now: datetime) -> bool:
         try:
             if removed := prune(folder, older_than=self.older_than, now=now):
                 log.info("request_log.pruned", extra={"files": [str(path) for path in removed]})
         except OSError:
             log.exception("request_log.prune_failed")
+            return False
+        return True
 
     def _agents(self) -> Iterator[str]:
         """Name every agent that may have traces: whatever was logged, or can run."""
@@ -50,7 +54,7 @@ class Retention:
             if folder.is_dir():
                 yield from (path.name for path in folder.iterdir() if path.is_dir())
 
-    def _delete_traces(self, agent: str, *, before: datetime) -> None:
+    def _delete_traces(self, agent: str, *, before: datetime) -> bool:
         # 0.1 s of httpx, once a day.
         from goldgate.adapters.mlflow_experiments import delete_traces_before  # noqa: PLC0415
 
@@ -61,6 +65,8 @@ class Retention:
             )
         except (PermanentError, TransientError) as error:
             log.warning("traces.prune_failed", extra={"agent": agent, "reason": str(error)})
-        else:
-            if count:
-                log.info("traces.pruned", extra={"agent": agent, "count": count})
+            # What MLflow refuses today it refuses in a minute: a person has to act.
+            return isinstance(error, PermanentError)
+        if count:
+            log.info("traces.pruned", extra={"agent": agent, "count": count})
+        return True

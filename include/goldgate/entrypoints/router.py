@@ -6,6 +6,7 @@ second, keeps the last known good table in `<home>/router/`, and logs every requ
 
 import argparse
 import logging
+import math
 import os
 import secrets
 import socket
@@ -46,6 +47,11 @@ _GRACE_S: Final = 6
 """How long requests under way may take to end. Below the supervisor's `stopwaitsecs`."""
 
 _PRUNE_EVERY: Final = timedelta(days=1)
+_PRUNE_AGAIN_AFTER: Final = timedelta(minutes=5)
+"""After a look that could not remove all: MLflow is still starting when the router is, on one machine."""
+
+_LONGEST_DAYS: Final = 36_500
+_LONGEST_S: Final = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +124,8 @@ def _serve(
     )
     watch.start()
     threading.Thread(
-        target=_prune_daily,
-        kwargs={"ending": ending, "remove_expired": lambda: retention.remove_expired(now=clock.now())},
+        target=prune_daily,
+        kwargs={"wait": ending.wait, "remove_expired": lambda: retention.remove_expired(now=clock.now())},
         daemon=True,
     ).start()
     try:
@@ -136,11 +142,22 @@ def _serve(
         sinks.close()
 
 
-def _prune_daily(*, ending: threading.Event, remove_expired: Callable[[], None]) -> None:
-    while True:
-        remove_expired()
-        if ending.wait(_PRUNE_EVERY.total_seconds()):
-            return
+def prune_daily(*, wait: Callable[[float], bool], remove_expired: Callable[[], bool]) -> None:
+    """Remove what is too old at once and then once a day; again soon where that was not possible.
+
+    Args:
+        wait: Waits so many seconds, and says whether the router ends.
+        remove_expired: Says whether all could be removed that is too old.
+    """
+    is_ending = False
+    while not is_ending:
+        try:
+            is_done = remove_expired()
+        except Exception:
+            # Whatever it is, what is too old is still there: without this thread nobody would remove it, or say so.
+            log.exception("retention.failed")
+            is_done = False
+        is_ending = wait((_PRUNE_EVERY if is_done else _PRUNE_AGAIN_AFTER).total_seconds())
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -160,7 +177,10 @@ def _options(arguments: argparse.Namespace, settings: Settings, *, rates: Router
         port=url.port or 0 if arguments.port is None else arguments.port,
         retention=timedelta(days=arguments.retention_days),
         limits=Limits(
-            max_in_flight=arguments.max_in_flight, max_body_bytes=arguments.max_body_bytes, within_s=arguments.within_s
+            max_in_flight=arguments.max_in_flight,
+            max_body_bytes=arguments.max_body_bytes,
+            within_s=arguments.within_s,
+            body_within_s=arguments.body_within_s,
         ),
         rates=rates,
     )
@@ -176,12 +196,41 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", help="address to listen on; that of GOLDGATE_ROUTER_URL by default")
     parser.add_argument("--port", type=int, help="as above; 0 takes a free one")
     parser.add_argument(
-        "--retention-days", type=float, default=30, help="how long logs and traces are kept (default 30)"
+        "--retention-days", type=_days, default=30, help="how long logs and traces are kept (default 30)"
     )
-    parser.add_argument("--max-in-flight", type=int, default=defaults.max_in_flight, help="above it: 429")
-    parser.add_argument("--max-body-bytes", type=int, default=defaults.max_body_bytes, help="above it: 413")
-    parser.add_argument("--within-s", type=float, default=defaults.within_s, help="how long an arm may take")
+    parser.add_argument("--max-in-flight", type=_count, default=defaults.max_in_flight, help="above it: 429")
+    parser.add_argument("--max-body-bytes", type=_count, default=defaults.max_body_bytes, help="above it: 413")
+    parser.add_argument("--within-s", type=_seconds, default=defaults.within_s, help="how long an arm may take")
+    parser.add_argument(
+        "--body-within-s",
+        type=_seconds,
+        default=defaults.body_within_s,
+        help="how long a request may take to arrive; beyond it: 408",
+    )
     return parser
+
+
+def _days(text: str) -> float:
+    """Read a time to keep things. A negative one would remove all there is."""
+    return _between(text, low=0, high=_LONGEST_DAYS)
+
+
+def _seconds(text: str) -> float:
+    return _between(text, low=0, high=_LONGEST_S)
+
+
+def _count(text: str) -> int:
+    return int(_between(text, low=0, high=sys.maxsize))
+
+
+def _between(text: str, *, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low < value <= high:
+        raise argparse.ArgumentTypeError(f"found `{text}`, expected a number above {low:g}, at most {high:g}")
+    return value
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ It holds no opinion on who serves: `goldgate.serving.watch` follows the registry
 carried to its end and logged even if its caller hangs up, because the arm works on it in any case.
 """
 
+import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -57,6 +58,8 @@ class Limits:
     max_body_bytes: int = 1_000_000
     within_s: float = 60.0
     """How long one arm may take for one request."""
+    body_within_s: float = 10.0
+    """How long a caller may take to send a request: it holds a place meanwhile. A megabyte at 100 kB a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +153,9 @@ class _Desk:
             return self._refused(429, "Too many requests in flight. Try again shortly.", code="rate_limit_exceeded")
         self.in_flight += 1
         try:
-            body = await _read_body(request, max_bytes=self._parts.limits.max_body_bytes)
-            if body is None:
-                limit = self._parts.limits.max_body_bytes
-                return self._refused(413, f"The request is larger than {limit} bytes.", code="request_too_large")
-            return await self._answer(request, read_chat(body))
+            return await self._answer(request, read_chat(await _read_body(request, self._parts.limits)))
+        except _BodyError as error:
+            return self._unread(error)
         except ChatError as error:
             return self._refused(400, str(error), code=error.code, param=error.param)
         except UnavailableError as error:
@@ -217,6 +218,12 @@ class _Desk:
         refused.headers["x-goldgate-trace-id"] = trace_id
         return refused
 
+    def _unread(self, error: "_BodyError") -> Response:
+        refused = self._refused(error.status, str(error), code=error.code)
+        # What is left of the body would be waited for, or be read as the next request.
+        refused.headers["connection"] = "close"
+        return refused
+
     def _written(self, chat: ChatRequest, answer: Answer) -> Response:
         response, headers = answer.response, _headers(chat, answer)
         if response.error is not None and not response.answer.strip():
@@ -237,8 +244,30 @@ class _Desk:
         return JSONResponse(error_body(message, kind=kind, code=code, param=param), status_code=status, headers=retry)
 
 
-async def _read_body(request: Request, *, max_bytes: int) -> bytes | None:
-    """Read a body up to a bound; None if it is larger."""
+class _BodyError(Exception):
+    """The request could not be read whole."""
+
+    def __init__(self, message: str, *, status: int, code: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+async def _read_body(request: Request, limits: Limits) -> bytes:
+    """Read a body. Raises `_BodyError` for one that is too large or does not come."""
+    try:
+        async with asyncio.timeout(limits.body_within_s):
+            body = await _bounded_body(request, max_bytes=limits.max_body_bytes)
+    except TimeoutError as error:
+        text = f"The request did not arrive within {limits.body_within_s:g} s. Send it again."
+        raise _BodyError(text, status=408, code="request_timeout") from error
+    if body is None:
+        text = f"The request is larger than {limits.max_body_bytes} bytes."
+        raise _BodyError(text, status=413, code="request_too_large")
+    return body
+
+
+async def _bounded_body(request: Request, *, max_bytes: int) -> bytes | None:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         return None

@@ -27,21 +27,22 @@ def folders(tmp_path):
     return tmp_path
 
 
-def remove(folders, *, mlflow_url: str, **env: str) -> None:
+def remove(folders, *, mlflow_url: str, **env: str) -> bool:
     env = {
         "GOLDGATE_HOME": str(folders / "home"),
         "GOLDGATE_AGENTS": str(folders / "agents"),
         "GOLDGATE_MLFLOW_URL": mlflow_url,
         **env,
     }
-    Retention(Settings.from_env(env), env=env, older_than=timedelta(days=30)).remove_expired(now=NOW)
+    return Retention(Settings.from_env(env), env=env, older_than=timedelta(days=30)).remove_expired(now=NOW)
 
 
 class TestRetention:
     def test_removes_days_of_both_logs_that_are_too_old(self, folders):
         with ScriptedWeb(answer) as web:
-            remove(folders, mlflow_url=web.url)
+            is_done = remove(folders, mlflow_url=web.url)
 
+        assert is_done
         left = sorted(path.stem for path in folders.rglob("*.jsonl"))
         assert left == ["2026-01-30", "2026-01-30", "2026-02-28", "2026-02-28"]
 
@@ -60,8 +61,9 @@ class TestRetention:
         with ScriptedWeb(answer) as web:
             url = web.url
 
-        remove(folders, mlflow_url=url)
+        is_done = remove(folders, mlflow_url=url)
 
+        assert not is_done
         assert len(list(folders.rglob("*.jsonl"))) == 4
 
     def test_leaves_the_traces_of_another_collector_alone(self, folders):

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from goldgate.adapters.jsonl_request_log import JsonlRequestLogReader
-from goldgate.entrypoints.router import main
+from goldgate.entrypoints.router import main, prune_daily
 from goldgate.serving.arm import create_arm
 from goldgate.serving.saved_table import encode_table, save_table
 from goldgate.serving.traffic_table import Route, Serving, Table
@@ -56,6 +56,14 @@ class TestRouterProgram:
         told = capsys.readouterr().err
         assert f"Cannot listen on 127.0.0.1:{port}" in told
         assert "GOLDGATE_ROUTER_URL" in told
+
+    @pytest.mark.parametrize("days", ["-5", "0", "nan", "1e12", "soon"])
+    def test_refuses_a_retention_that_would_remove_everything_or_nothing(self, days, capsys):
+        with pytest.raises(SystemExit) as ended:
+            main([f"--retention-days={days}"], env={})
+
+        assert ended.value.code == 2
+        assert f"found `{days}`, expected a number above 0" in capsys.readouterr().err
 
     def test_says_which_setting_is_wrong(self, tmp_path, capsys):
         env = {"GOLDGATE_HOME": str(tmp_path), "GOLDGATE_ROUTER_URL": "here"}
@@ -134,3 +142,23 @@ def _ask(port: int) -> dict[str, object]:
         return json.loads(connection.getresponse().read())
     finally:
         connection.close()
+
+
+class TestPruneDaily:
+    def test_tries_again_soon_while_something_could_not_be_removed(self):
+        waited: list[float] = []
+        outcomes = iter([False, OSError("broken"), True])
+
+        def remove_expired() -> bool:
+            outcome = next(outcomes)
+            if isinstance(outcome, OSError):
+                raise outcome
+            return outcome
+
+        def wait(seconds: float) -> bool:
+            waited.append(seconds)
+            return len(waited) == 3
+
+        prune_daily(wait=wait, remove_expired=remove_expired)
+
+        assert waited == [300, 300, 86_400]

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -72,6 +73,42 @@ def desk() -> Iterator[Desk]:
     desk = Desk(Limits(max_body_bytes=2000))
     with desk.http:
         yield desk
+
+
+class TestSlowCallers:
+    def test_a_body_that_does_not_arrive_gives_its_place_back(self):
+        desk = Desk(Limits(max_in_flight=1, body_within_s=0.01))
+        desk.traffic.serve()
+
+        statuses = [asyncio.run(half_a_request(desk)) for _ in range(2)]
+
+        assert statuses == [(408, b"close"), (408, b"close")]
+        assert desk.ask().status_code == 200
+
+
+async def half_a_request(desk: Desk) -> tuple[int, bytes]:
+    """Send the beginning of a body and then nothing, as a caller whose network died."""
+    parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+    told: list[dict] = []
+
+    async def receive() -> dict:
+        if (part := next(parts, None)) is not None:
+            return part
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: dict) -> None:
+        told.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    await desk.http.app(scope, receive, send)
+    return told[0]["status"], dict(told[0]["headers"])[b"connection"]
 
 
 class TestChat:
