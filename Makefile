@@ -65,8 +65,10 @@ status: install ## What runs, and how it is
 logs: install ## Follow the logs (NAME=scheduler for one)
 	@exec $(PY) -m goldgate.entrypoints.local logs $(NAME) --follow
 
+# In the order of the files: by default those with few tests come last, which are the longest, and one worker waits for
+# the other for minutes.
 test: install ## Every test that needs no cluster
-	@exec $(PY) -m pytest -n $(WORKERS) --dist loadfile
+	@exec $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: install ## Format, lint, types, import contracts, tests: what CI runs
 	@$(VENV)/bin/ruff format --check .
