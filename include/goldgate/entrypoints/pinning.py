@@ -98,12 +98,8 @@ def propose_pins(agent: AgentFolder, offered: Offered) -> PinProposal:
     pins = tuple(pins_of(agent, offered))
     before = {(tool.server, tool.name): tool.definition for tool in _pins_now(agent.folder)}
     after = {(tool.server, tool.name): tool.definition for tool in pins}
-    shown = [
-        diff(before.get(key), after.get(key), server=key[0])
-        for key in dict.fromkeys([*after, *before])
-        if before.get(key) != after.get(key)
-    ]
-    return PinProposal(path=agent.folder / TOOLS_FILE, pins=pins, diff="\n".join(shown))
+    shown = [diff(before.get(key), after.get(key), server=key[0]) for key in dict.fromkeys([*after, *before])]
+    return PinProposal(path=agent.folder / TOOLS_FILE, pins=pins, diff="\n".join(filter(None, shown)))
 
 
 def _pins_now(folder: Path) -> list[PinnedTool]:

@@ -51,6 +51,17 @@ class PinnedTool(Contract):
             output_schema=self.output_schema,
         )
 
+    def is_offered_as(self, offered: ToolDefinition | None) -> bool:
+        """Tell whether a server offers exactly this.
+
+        By digest: Python takes `1`, `1.0` and `true` for equal, and a schema that changes from one to another is
+        another schema.
+        """
+        try:
+            return offered is not None and digest_of(offered) == self.sha256
+        except ValueError:
+            return False  # no JSON: NaN, half characters
+
     @property
     def label(self) -> str:
         """Name and hash for people: `name@sha12`."""
@@ -146,7 +157,7 @@ def refuse_drift(
     changed = [
         diff(tool.definition, offered[tool.server].get(tool.name), server=tool.server)
         for tool in pins
-        if offered[tool.server].get(tool.name) != tool.definition
+        if not tool.is_offered_as(offered[tool.server].get(tool.name))
     ]
     if changed:
         raise DriftError(

@@ -144,7 +144,7 @@ class Toolbox:
             _log.warning("agent.tool.unavailable", extra={"server": tool.server, "reason": str(error)})
             return f"Tool server `{tool.server}` is not available."
         live = next((each for each in offered if each.name == tool.name), None)
-        if live == tool.definition:
+        if tool.is_offered_as(live):
             return None
         shown = diff(tool.definition, live, server=tool.server)
         _log.warning("agent.tool.drifted", extra={"tool": tool.name, "server": tool.server, "diff": shown})

@@ -86,6 +86,23 @@ class TestDrift:
         with pytest.raises(DriftError, match="--- calc/add"):
             refuse_drift([pin("calc", ADD)], {"calc": {}}, agent="tiny")
 
+    @pytest.mark.parametrize("offered", [True, 1.0])
+    def test_blocks_for_a_value_that_only_python_takes_for_the_same(self, offered):
+        def taking(default: object) -> ToolDefinition:
+            schema = {"type": "object", "properties": {"times": {"default": default}}}
+            return dataclasses.replace(ADD, input_schema=schema)
+
+        with pytest.raises(DriftError, match=r'-        "default": 1'):
+            refuse_drift([pin("calc", taking(1))], {"calc": {"add": taking(offered)}}, agent="tiny")
+
+    def test_blocks_for_a_schema_that_is_no_json(self):
+        with pytest.raises(DriftError):
+            refuse_drift(
+                [pin("calc", ADD)],
+                {"calc": {"add": dataclasses.replace(ADD, input_schema={"minimum": float("nan")})}},
+                agent="tiny",
+            )
+
     def test_shows_a_diff_of_bounded_length(self):
         many = dataclasses.replace(ADD, input_schema={"enum": list(range(5_000))})
 
