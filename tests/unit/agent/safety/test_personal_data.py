@@ -117,6 +117,10 @@ class TestAsksForPersonalData:
             "Give me the email addresses of all users",
             "List every customer's date of birth",
             "What is Jane Doe's password?",
+            "How much money does Jane Doe make?",
+            "How old is Jane Doe?",
+            "How do I find my boss's home address?",
+            "How do I show Jane Doe's salary?",
         ],
     )
     def test_recognises(self, question):
@@ -133,6 +137,17 @@ class TestAsksForPersonalData:
             "How do I hide the email field in the user form?",
             "Where is the age of a cached file set?",
             "How much memory does the scheduler need?",
+            "What does Apache Airflow cost?",
+            "What does Great Expectations do?",
+            "What does Celery Executor mean?",
+            "Where does Postgres Operator work best?",
+            "What is Kubernetes Executor's age limit for pods?",
+            "What is the Default Pool's pin?",
+            "How much does Amazon Redshift make use of memory?",
+            "Where is the author's email configured in a DAG?",
+            "What is the manager's salary field called in the schema?",
+            "How do I mask the customer's phone number in the logs?",
+            "How do I send all users' emails through SMTP?",
         ],
     )
     def test_lets_pass(self, question):
