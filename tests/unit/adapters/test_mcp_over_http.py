@@ -169,6 +169,23 @@ def result(asked: Asked, text: str = "done") -> Told:
     return Told(body={"jsonrpc": "2.0", "id": asked.body["id"], "result": content})
 
 
+class TestAListing:
+    def test_that_the_server_forgot_the_session_of_is_asked_for_in_a_new_one(self):
+        """Definitions are asked for before a call: without a new session no call would ever be made again."""
+        opening = speaks(result)
+
+        def forgets(asked: Asked) -> Told:
+            is_listing = (asked.body or {}).get("method") == "tools/list"
+            return Told(status=404) if is_listing and asked.headers["mcp-session-id"] == "a" else opening(asked)
+
+        with ScriptedWeb(forgets) as web:
+            opened = session(web.url + "/mcp")
+            listed = opened.definitions(within_s=10)
+            opened.close()
+
+        assert listed == []
+
+
 class TestACall:
     def made(self, told: Callable[[Asked], Told], **spec: object):
         with ScriptedWeb(speaks(told)) as web:
@@ -186,6 +203,30 @@ class TestACall:
         assert answered.content == "done"
         called = [each for each in web.asked if (each.body or {}).get("method") == "tools/call"]
         assert [each.headers["mcp-session-id"] for each in called] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"jsonrpc": "2.0", "error": {"code": -32000, "message": "Bad Request: No valid session ID provided"}},
+            {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "Bad Request: Server not initialized"}},
+            "unknown Mcp-Session-Id",
+        ],
+    )
+    def test_is_made_in_a_new_session_too_where_http_400_says_that_it_was_forgotten(self, said):
+        """As servers of the TypeScript SDK do after they were started anew."""
+        answered, web = self.made(
+            lambda asked: Told(status=400, body=said) if asked.headers["mcp-session-id"] == "a" else result(asked)
+        )
+
+        assert answered.content == "done"
+        assert sum((each.body or {}).get("method") == "tools/call" for each in web.asked) == 2
+
+    def test_is_not_made_again_for_arguments_that_speak_of_a_session(self):
+        error = {"code": -32602, "message": "unknown chat session"}
+        answered, web = self.made(lambda _: Told(status=400, body={"jsonrpc": "2.0", "error": error}))
+
+        assert answered.content == "Tool `act` was refused by its server: unknown chat session"
+        assert sum((each.body or {}).get("method") == "tools/call" for each in web.asked) == 1
 
     def test_is_not_made_again_and_again_for_a_server_that_forgets_at_once(self):
         answered, web = self.made(lambda _: Told(status=404))
@@ -211,6 +252,15 @@ class TestACall:
         assert (answered.is_error, answered.is_fate_unknown) == (True, is_fate_unknown)
         assert "HTTP" in answered.content
         assert "html" not in answered.content
+
+    @pytest.mark.parametrize(
+        ("status", "said"), [(400, {"error": "unit must be metric"}), (422, {"detail": KEY}), (500, "locked")]
+    )
+    def test_that_http_refuses_hands_on_what_the_server_said(self, status, said):
+        answered, _ = self.made(lambda _: Told(status=status, body=said))
+
+        assert f"(HTTP {status})" in answered.content
+        assert json.dumps(said).replace(KEY, "[secret]") in answered.content
 
     def test_that_is_answered_with_an_error_of_the_protocol_hands_it_on(self):
         def refuse(asked: Asked) -> Told:

@@ -6,11 +6,13 @@ this process's environment is used: no proxy, no `.netrc`.
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httpx2
+import mcp_types
 from mcp.client.streamable_http import streamable_http_client
 
 from goldgate.adapters.mcp_tools.wire import HTTP_REFUSED, MOST_BYTES, Streams, Wire
@@ -20,6 +22,10 @@ _MOST_STREAMED: Final = 64_000_000
 _ACCEPTED: Final = 202
 _BAD: Final = 400
 _NOT_FOUND: Final = 404
+_OF_SESSIONS: Final = re.compile(r"session|not initialized", re.IGNORECASE)
+"""What servers say at HTTP 400 of a session that they do not know. Source: the transport of the TypeScript SDK ("Server
+not initialized") and its example servers ("No valid session ID provided"); the protocol asks for 404."""
+_LONGEST_REFUSAL: Final = 1_000
 _NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 
@@ -66,7 +72,7 @@ class Guard(httpx2.AsyncBaseTransport):
             await response.aclose()
             found = f"HTTP {response.status_code}" if response.status_code >= _BAD else _content_type(response)
             return _refusal(request, kind=foreign, status=max(response.status_code, _BAD), found=found)
-        if response.status_code >= _BAD and request.method == "POST":
+        if request.method == "POST" and response.status_code >= _BAD:
             return await _error_of(request, response)
         is_stream = _content_type(response) == "text/event-stream"
         most = _MOST_STREAMED if is_stream else MOST_BYTES
@@ -106,32 +112,53 @@ def _kind(request: httpx2.Request, response: httpx2.Response) -> str | None:
         return "foreign"
     if status == _NOT_FOUND and "mcp-session-id" in request.headers:
         return "session_lost"
-    if content == "application/json" or response.has_redirect_location or status == _ACCEPTED:
+    if status >= _BAD or content == "application/json" or response.has_redirect_location or status == _ACCEPTED:
         return None
-    if status >= _BAD:
-        return "refused"
     return None if content == "text/event-stream" else "foreign"
 
 
 async def _error_of(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-    """Hand on an error of JSON-RPC; any other JSON at such a status is a refusal by HTTP."""
+    """Hand on an error of JSON-RPC; anything else at such a status is a refusal by HTTP, with what the server said."""
     status = response.status_code
     try:
         body = b"".join([chunk async for chunk in _Bounded(response.stream, most=MOST_BYTES)])  # type: ignore[arg-type]
-        value = json.loads(body)
-    except (httpx2.StreamError, httpx2.TransportError, ValueError, RecursionError):
-        value, body = None, b""
+        text = body.decode(errors="replace")
+    except (httpx2.StreamError, httpx2.TransportError):
+        text = ""
     finally:
         await response.aclose()
-    if not isinstance(value, dict) or not isinstance(value.get("error"), dict) or "jsonrpc" not in value:
-        return _refusal(request, kind="refused", status=status, found=f"HTTP {status}")
-    return httpx2.Response(status_code=status, headers={"content-type": "application/json"}, content=body)
+    error = _rpc_error(text)
+    is_readable = _content_type(response) in {"application/json", "text/plain"}
+    said = (error["message"] if error else text.strip() if is_readable else "")[:_LONGEST_REFUSAL]
+    is_refused_session = status == _BAD and (error is None or error["code"] != mcp_types.INVALID_PARAMS)
+    if is_refused_session and "mcp-session-id" in request.headers and _OF_SESSIONS.search(said):
+        return _refusal(request, kind="session_lost", status=status, found=f"HTTP {status}", said=said)
+    if error is None:
+        return _refusal(request, kind="refused", status=status, found=f"HTTP {status}", said=said)
+    return httpx2.Response(status_code=status, json={"jsonrpc": "2.0", "id": None, "error": error})
+
+
+def _rpc_error(text: str) -> dict[str, Any] | None:
+    """Read an error of JSON-RPC, made whole; None for any other text."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    error = value.get("error") if isinstance(value, dict) and "jsonrpc" in value else None
+    if not isinstance(error, dict):
+        return None
+    code = error.get("code")
+    return {
+        **error,
+        "code": code if isinstance(code, int) else mcp_types.INTERNAL_ERROR,
+        "message": str(error.get("message") or f"error {code}"),
+    }
 
 
 def _content_type(response: httpx2.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def _refusal(request: httpx2.Request, *, kind: str, status: int, found: str) -> httpx2.Response:
-    error = {"code": HTTP_REFUSED, "message": found[:80] or "an answer without a type", "data": [kind, status]}
+def _refusal(request: httpx2.Request, *, kind: str, status: int, found: str, said: str = "") -> httpx2.Response:
+    error = {"code": HTTP_REFUSED, "message": found[:80] or "an answer without a type", "data": [kind, status, said]}
     return httpx2.Response(status_code=status, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)

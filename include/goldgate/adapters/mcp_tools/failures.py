@@ -1,5 +1,7 @@
 """What went wrong with a tool server, in words: for the model when a call failed, for people when a start did."""
 
+from dataclasses import dataclass
+
 import mcp_types
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
@@ -14,6 +16,16 @@ _MAY_PASS = (408, 425, 429)
 _SERVER_ERROR = 500
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Http:
+    """An answer of HTTP that is none of MCP, as the guard noted it."""
+
+    kind: str
+    status: int
+    said: str
+    """By the server, in words; empty if it was nothing for people."""
+
+
 class Failures:
     """Translates the errors of one server."""
 
@@ -25,7 +37,7 @@ class Failures:
         """Say why it did not start."""
         error = _innermost(error)
         if (http := _http(error)) is not None:
-            return self._refusal(*http, str(error))
+            return self._refusal(http, str(error))
         said = self._scrubber.text(wire.said[-_LONGEST_SAID:].strip())
         wrote = f". It wrote:\n{said}" if said else ""
         why = self._scrubber.text(wire.why or str(error)[:_LONGEST_SAID] or type(error).__name__)
@@ -34,7 +46,7 @@ class Failures:
     def of_listing(self, error: BaseException, wire: Wire) -> PermanentError | TransientError:
         """Say why it did not list its tools."""
         if (http := _http(error)) is not None:
-            return self._refusal(*http, str(error))
+            return self._refusal(http, str(error))
         if is_late(error):
             return TransientError(f"Tool server `{self._name}` did not list its tools in time.")
         why = self._scrubber.text(wire.why or str(error)[:_LONGEST_SAID])
@@ -45,7 +57,7 @@ class Failures:
     def of_call(self, error: BaseException, *, name: str, limit_s: float) -> ToolResult:
         """Say why a call gave no result, and whether it may have acted."""
         if (http := _http(error)) is not None:
-            return self._http_result(*http, name=name)
+            return self._http_result(http, name=name)
         if is_late(error):
             return _lost(f"Tool `{name}` did not answer within {limit_s:.3g} s.")
         if is_connection_lost(error):
@@ -59,18 +71,21 @@ class Failures:
             return ToolResult(content=f"Tool `{name}` was called, but its answer {unread}.", is_error=True)
         return ToolResult(content=f"Tool `{name}` was refused by its server: {error}", is_error=True)
 
-    def _http_result(self, kind: str, status: int, *, name: str) -> ToolResult:
+    def _http_result(self, http: _Http, *, name: str) -> ToolResult:
         server = f"Tool server `{self._name}`"
+        kind, status = http.kind, http.status
+        told = f": {http.said}" if http.said else "."
         if kind == "unreached":
             return ToolResult(content=f"{server} cannot be reached; `{name}` was not called.", is_error=True)
         if kind == "lost":
             return _lost(f"{server} broke off during `{name}`; it may or may not have acted.")
         if kind == "foreign" or status >= _SERVER_ERROR:
-            return _lost(f"{server} failed during `{name}` (HTTP {status}); it may or may not have acted.")
-        return ToolResult(content=f"{server} refused the call of `{name}` (HTTP {status}).", is_error=True)
+            return _lost(f"{server} failed during `{name}` (HTTP {status}); it may or may not have acted{told}")
+        return ToolResult(content=f"{server} refused the call of `{name}` (HTTP {status}){told}", is_error=True)
 
-    def _refusal(self, kind: str, status: int, found: str) -> PermanentError | TransientError:
+    def _refusal(self, http: _Http, found: str) -> PermanentError | TransientError:
         server = f"Tool server `{self._name}`"
+        kind, status = http.kind, http.status
         if kind in {"unreached", "lost"}:
             return TransientError(f"{server} cannot be reached: {found}. Look whether it runs, and correct its `url`.")
         if status in _UNAUTHORISED:
@@ -100,7 +115,7 @@ def is_late(error: BaseException) -> bool:
 def is_session_lost(error: BaseException) -> bool:
     """Whether the server no longer knows the session, and did nothing."""
     http = _http(error)
-    return http is not None and http[0] == "session_lost"
+    return http is not None and http.kind == "session_lost"
 
 
 def _lost(content: str) -> ToolResult:
@@ -111,13 +126,13 @@ def _code(error: BaseException) -> int | None:
     return error.code if isinstance(error, MCPError) else None
 
 
-def _http(error: BaseException) -> tuple[str, int] | None:
+def _http(error: BaseException) -> _Http | None:
     """Read what the guard of HTTP noted, if it did."""
     if not isinstance(error, MCPError) or error.code != HTTP_REFUSED:
         return None
     match error.error.data:
-        case [str() as kind, int() as status]:
-            return kind, status
+        case [str() as kind, int() as status, str() as said]:
+            return _Http(kind=kind, status=status, said=said)
         case _:
             return None  # a server's own use of that number
 

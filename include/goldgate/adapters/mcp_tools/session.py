@@ -73,21 +73,7 @@ class McpToolSession:
 
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         """List what the server offers, not older than `recheckSeconds`; asked anew when it said that it changed."""
-        deadline = self._clock() + within_s
-        life = self._alive(within_s=within_s)
-        with self._listing:
-            if self._listed is not None and self._listed[0] is life and self._is_fresh(life, self._listed[1]):
-                return self._listed[2]
-            asked_at = self._clock()
-            # Before asking: what changes meanwhile is asked for once more.
-            life.wire.changed.clear()
-            try:
-                offered = life.definitions(within_s=max(deadline - asked_at, 0.01))
-            except (MCPError, ValidationError, TimeoutError) as error:
-                life.wire.changed.set()
-                raise self._failures.of_listing(error, life.wire) from error
-            self._listed = (life, asked_at, offered)
-            return offered
+        return self._definitions(deadline=self._clock() + within_s, may_begin_again=True)
 
     def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str = "") -> ToolResult:
         """Call one tool; by the earlier of `within_s` and the server's own time limit."""
@@ -108,6 +94,32 @@ class McpToolSession:
             life.stop()
         for life in ending:
             life.end()
+
+    def _definitions(self, *, deadline: float, may_begin_again: bool) -> Sequence[ToolDefinition]:
+        life = self._alive(within_s=max(deadline - self._clock(), 0))
+        try:
+            return self._offered(life, deadline=deadline)
+        except (MCPError, ValidationError, TimeoutError) as error:
+            if is_session_lost(error):
+                self._bury(life)
+                if may_begin_again:
+                    return self._definitions(deadline=deadline, may_begin_again=False)
+            raise self._failures.of_listing(error, life.wire) from error
+
+    def _offered(self, life: Life, *, deadline: float) -> Sequence[ToolDefinition]:
+        with self._listing:
+            if self._listed is not None and self._listed[0] is life and self._is_fresh(life, self._listed[1]):
+                return self._listed[2]
+            asked_at = self._clock()
+            # Before asking: what changes meanwhile is asked for once more.
+            life.wire.changed.clear()
+            try:
+                offered = life.definitions(within_s=max(deadline - asked_at, 0.01))
+            except (MCPError, ValidationError, TimeoutError):
+                life.wire.changed.set()
+                raise
+            self._listed = (life, asked_at, offered)
+            return offered
 
     def _called(
         self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str, may_begin_again: bool
