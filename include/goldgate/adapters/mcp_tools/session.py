@@ -73,7 +73,7 @@ class McpToolSession:
 
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         """List what the server offers, not older than `recheckSeconds`; asked anew when it said that it changed."""
-        return self._definitions(deadline=self._clock() + within_s, may_begin_again=True)
+        return self._definitions(within_s=within_s, may_begin_again=True)
 
     def call(self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str = "") -> ToolResult:
         """Call one tool; by the earlier of `within_s` and the server's own time limit."""
@@ -95,15 +95,16 @@ class McpToolSession:
         for life in ending:
             life.end()
 
-    def _definitions(self, *, deadline: float, may_begin_again: bool) -> Sequence[ToolDefinition]:
-        life = self._alive(within_s=max(deadline - self._clock(), 0))
+    def _definitions(self, *, within_s: float, may_begin_again: bool) -> Sequence[ToolDefinition]:
+        deadline = self._clock() + within_s
+        life = self._alive(within_s=within_s)
         try:
             return self._offered(life, deadline=deadline)
         except (MCPError, ValidationError, TimeoutError) as error:
             if is_session_lost(error):
                 self._bury(life)
                 if may_begin_again:
-                    return self._definitions(deadline=deadline, may_begin_again=False)
+                    return self._definitions(within_s=max(deadline - self._clock(), 0), may_begin_again=False)
             raise self._failures.of_listing(error, life.wire) from error
 
     def _offered(self, life: Life, *, deadline: float) -> Sequence[ToolDefinition]:
