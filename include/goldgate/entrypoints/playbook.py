@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,11 @@ class Playbook:
     """The steps of a release. Each may be called again after a crash, and goes on from what is recorded."""
 
     wiring: Wiring
+
+    @property
+    def _env(self) -> Mapping[str, str]:
+        """What agents may refer to."""
+        return self.wiring.settings.completed(os.environ)
 
     def open(self, order: ReleaseOrder) -> ReleaseOrder:
         """Claim the agent for a release.
@@ -275,7 +280,7 @@ class Playbook:
         for name, text in about.prompts.items():
             write_durably(prompts / name, text.encode())
         sink = self._sink(candidate, version="candidate")
-        runtime = load_agent(bundle, env=os.environ, sink=sink)
+        runtime = load_agent(bundle, env=self._env, sink=sink)
         with contextlib.closing(sink), contextlib.closing(runtime):
             runtime.warm_up()
             return evaluate_candidate(
@@ -307,7 +312,7 @@ class Playbook:
             return
         bundle = registry.fetch_bundle(agent, version, into=self.wiring.settings.home / "bundles")
         sink = self._sink(candidate, version=version)
-        runtime = load_agent(bundle, env=os.environ, sink=sink)
+        runtime = load_agent(bundle, env=self._env, sink=sink)
         with contextlib.closing(sink), contextlib.closing(runtime):
             runtime.warm_up()
             yield Champion(version=version, bundle_digest=runtime.digest, predict=runtime.predict)
@@ -333,12 +338,12 @@ class Playbook:
         bundle = freeze_agent(
             folder,
             into=home / "candidates",
-            env=os.environ,
+            env=self._env,
             corpus_cache=home / "corpora",
             leave_out=[policy.gold_set.path],
         )
         problems = gold_problems(gold.rows, bundle=bundle, agent=agent, folder=folder)
-        problems += callable_problems(bundle.path, env=os.environ, where=folder / "agent.yaml")
+        problems += callable_problems(bundle.path, env=self._env, where=folder / "agent.yaml")
         if problems:
             raise ContractError(problems)
         return bundle

@@ -88,6 +88,10 @@ class Settings:
             **({"GOLDGATE_OTLP_URL": self.otlp_url} if self.otlp_url else {}),
         }
 
+    def completed(self, env: Mapping[str, str]) -> dict[str, str]:
+        """Add to an environment what is not set in it, as it was read: agents refer to variables, not to settings."""
+        return {**self.as_env(), **env}
+
 
 def _is_collector(text: str) -> bool:
     try:

@@ -111,7 +111,7 @@ class AgentOpener:
 
     def __init__(self, *, settings: Settings, env: Mapping[str, str]) -> None:
         self._settings = settings
-        self._env = env
+        self._env = settings.completed(env)
         self._lock = threading.Lock()
         self._sink: LlmTimes | None = None
         self._prompts: dict[str, str] = {}

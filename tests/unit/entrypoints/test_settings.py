@@ -24,3 +24,11 @@ class TestSettings:
         settings = Settings.from_env({"GOLDGATE_HOME": str(tmp_path), "GOLDGATE_ROUTER_URL": "http://127.0.0.1:9/"})
 
         assert Settings.from_env(settings.as_env()) == settings
+
+    def test_completes_an_environment_and_changes_nothing_that_is_set(self):
+        settings = Settings.from_env({"GOLDGATE_MODEL_URL": "http://127.0.0.1:9/v1"})
+
+        completed = settings.completed({"KEY": "k", "GOLDGATE_MODEL_URL": "http://127.0.0.1:8/v1"})
+
+        assert (completed["KEY"], completed["GOLDGATE_MODEL_URL"]) == ("k", "http://127.0.0.1:8/v1")
+        assert completed["GOLDGATE_HOME"] == str(CHECKOUT / ".goldgate")

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,22 @@ class TestAgentOpener:
 
         assert opened.digest == begun
         opened.close()
+
+    def test_knows_the_settings_whose_variables_are_not_set(self, place: Place):
+        """A default address is where the agent asks, and indexes are kept in the default folder, too."""
+        llm = LLM.replace("MODEL_URL", "GOLDGATE_MODEL_URL")
+        spec = 'corpus: {files: ["corpus/*.md"]}\nretrieval: {mode: lexical, k: 1}\n'
+        pages = {"corpus/a.md": "# Port\nThe port.\n"}
+        write_folder(place.settings.agents / "tiny", llm, agent(spec), files=pages)
+        settings = replace(place.settings, model_url=place.endpoint.url)
+        run = TaskRun(
+            kind="TaskRun", metadata=Metadata(name="r"), spec=TaskRunSpec(agent_ref="tiny", user_message="Port?")
+        )
+
+        done = run_task(run, settings=settings, env={"PATH": os.environ["PATH"]})
+
+        assert (done.status.error, done.status.output) == (None, "Yes.")
+        assert list((settings.home / "indexes").iterdir())
 
     def test_says_that_a_bundle_is_gone(self, place: Place):
         with pytest.raises(Exception, match="by which the run was begun"):

@@ -71,7 +71,10 @@ def pin_tools(name_or_folder: str, *, yes: bool, screen: Screen, settings: Setti
     if kind_of(folder) != "declared":
         raise PermanentError(f"Found an agent in `{folder}` that was written elsewhere; it has no tools here to pin.")
     proposal = propose_agent_pins(
-        folder, into=settings.home / "pinning", env=os.environ, corpus_cache=settings.home / "corpora"
+        folder,
+        into=settings.home / "pinning",
+        env=settings.completed(os.environ),
+        corpus_cache=settings.home / "corpora",
     )
     value: dict[str, JsonValue] = {"path": str(proposal.path), "tools": [tool.label for tool in proposal.pins]}
     if not proposal.changes:
