@@ -16,14 +16,17 @@ from goldgate.contracts.task_runs import TaskRun, TaskSpec
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.events import AgentFound, AgentUnavailable, Broke, TakenUp, Validated
 from goldgate.domain.runs.machine import advance
-from goldgate.domain.runs.state import Fate, Phase, RunState, Spent, Status
+from goldgate.domain.runs.state import Fate, Phase, RunState, Spent
 from goldgate.domain.runs.steps import Effect, Happening, Step
 from goldgate.ports.agents import Agent
 from goldgate.ports.delivery import Clock
-from goldgate.ports.task_runs import RunHeldError, TaskRunStore
+from goldgate.ports.task_runs import LeaseLostError, RunHeldError, TaskRunStore
 
 OpenAgent = Callable[[str, str], Agent]
-"""Opens an agent by its name and its bundle; an empty bundle: as it is now. TransientError: it is not there yet."""
+"""Opens an agent by its name and its bundle; an empty bundle: as it is now.
+
+PermanentError, TransientError: it is missing or not ready. The run waits for it: what is wrong with an agent can be put
+right, and a run that failed cannot."""
 
 FindTask = Callable[[str], TaskSpec]
 """Finds what a Task says by its name. PermanentError: there is none."""
@@ -176,12 +179,11 @@ class RunWork:
         while True:
             try:
                 return self._open(task.agent_ref)
-            except PermanentError as error:
-                self._take(advance(self.record.state, Broke(reason=str(error))))
-                return None
-            except TransientError as error:
-                if self.record.state.error != str(error):
-                    self._take(advance(self.record.state, AgentUnavailable(reason=str(error))))
+            except (LeaseLostError, RunInterruptedError):
+                raise
+            except (PermanentError, TransientError) as error:
+                # Its folder, its LLM, a variable or a pin may be put right while the run waits.
+                self._note_unavailable(AgentUnavailable(reason=str(error)))
             if self._heard(Step(state=self.record.state, history=(), effect=Effect.STOP)).state.phase.is_terminal:
                 return None
             if waited_s >= self.parts.wait_for_agent_s:
@@ -189,6 +191,11 @@ class RunWork:
             pause_s = min(pause_s, self.parts.wait_for_agent_s - waited_s)
             self._pause(pause_s)
             waited_s, pause_s = waited_s + pause_s, min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+    def _note_unavailable(self, event: AgentUnavailable) -> None:
+        step = advance(self.record.state, event)
+        if step.state != self.record.state:
+            self._take(step)
 
     def _open(self, name: str) -> Agent:
         """Open the agent from a thread of its own, so that the end of this process need not wait for it."""
@@ -286,8 +293,7 @@ class RunWork:
         return run.metadata.annotations.get(BUNDLE) or self.record.state.bundle
 
     def _waits_for_agent(self) -> bool:
-        state = self.record.state
-        return not state.phase.is_terminal and state.status is Status.ERROR
+        return self.record.state.waits_for_agent
 
     def _pause(self, seconds: float) -> None:
         if self.parts.pause is not None:

@@ -30,6 +30,7 @@ def state_of(status: TaskRunStatus) -> RunState:
         phase=status.phase,
         status=status.status,
         detail=status.status_detail,
+        waits_for_agent=progress.waits_for_agent,
         error=status.error,
         output=status.output,
         refused=status.refused,
@@ -69,7 +70,7 @@ def status_fields(state: RunState, *, recorded: tuple[RunState, TaskRunStatus] |
     return {
         "phase": state.phase,
         "status": state.status,
-        "ready": state.phase in _READY and not state.is_waiting_for_a_person,
+        "ready": state.phase in _READY and not state.has_paused,
         "status_detail": state.detail,
         "error": state.error,
         "output": state.output,
@@ -93,6 +94,7 @@ def status_fields(state: RunState, *, recorded: tuple[RunState, TaskRunStatus] |
         "progress": RunProgress(
             run_id=state.run_id,
             bundle=state.bundle,
+            waits_for_agent=state.waits_for_agent,
             limits=RunLimits(
                 max_steps=state.limits.max_steps,
                 timeout_seconds=state.limits.timeout_s,

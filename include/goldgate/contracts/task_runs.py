@@ -125,6 +125,7 @@ class RunProgress(ResourceContract):
 
     run_id: str = ""
     bundle: str = ""
+    waits_for_agent: bool = False
     task: TaskSpec | None = None
     """What the referenced Task said when the run began. None: the run's own `spec` says it."""
     limits: RunLimits = RunLimits()

@@ -115,17 +115,35 @@ class TestRunTask:
         place.write("late")
         done = place.run(agent_ref="late", user_message="1+1?")
 
-        assert (waiting.status.phase, waiting.status.status) == (Phase.PENDING, Status.ERROR)
-        assert "expected `late/agent.yaml`" in (waiting.status.error or "")
+        assert (waiting.status.phase, waiting.status.status) == (Phase.PENDING, Status.PENDING)
+        assert "expected `late/agent.yaml`" in waiting.status.status_detail
         assert done.status.phase is Phase.FINAL_ANSWER
 
-    def test_ends_a_run_whose_agent_breaks_its_contract(self, place: Place):
-        (place.settings.agents / "tiny/agent.yaml").write_text("kind: Agent\n")
+    @pytest.mark.parametrize(
+        ("documents", "found"),
+        [
+            (("kind: Agent\n",), "agent.yaml"),
+            ((agent(),), "expected the name of a document of kind LLM"),
+            ((LLM.rstrip() + "\n  apiKeyFrom: {env: NO_SUCH_KEY}\n", agent()), "NO_SUCH_KEY"),
+        ],
+        ids=["broken contract", "missing LLM", "missing key"],
+    )
+    def test_waits_for_an_agent_that_is_not_ready_and_goes_on_when_it_is(
+        self, place: Place, documents: tuple[str, ...], found: str
+    ):
+        write_folder(place.settings.agents / "tiny", *documents)
 
+        waiting = place.run()
+        place.write("tiny")
         done = place.run()
 
-        assert done.status.phase is Phase.FAILED
-        assert "agent.yaml" in (done.status.error or "")
+        assert (waiting.status.phase, waiting.status.status, waiting.status.error) == (
+            Phase.PENDING,
+            Status.PENDING,
+            None,
+        )
+        assert found in waiting.status.status_detail
+        assert done.status.phase is Phase.FINAL_ANSWER
 
     def test_begins_nothing_when_it_is_to_end(self, place: Place):
         stop = threading.Event()

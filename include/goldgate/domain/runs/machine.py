@@ -97,12 +97,13 @@ def _validated(state: RunState, _: Validated) -> Step:
 
 
 def _agent_unavailable(state: RunState, event: AgentUnavailable) -> Step:
-    waiting = replace(state, status=Status.ERROR, detail=event.reason, error=event.reason)
+    detail = f"Waiting for the agent: {event.reason}"
+    waiting = replace(state, status=Status.PENDING, detail=detail, waits_for_agent=True, error=None)
     return step(waiting, Effect.STOP, "Waiting", event.reason)
 
 
 def _agent_found(state: RunState, _: AgentFound) -> Step:
-    there = replace(state, status=Status.READY, error=None)
+    there = replace(state, status=Status.READY, waits_for_agent=False, error=None)
     found = Happening(reason="AgentFound", message="The agent is there")
     match state.phase:
         case Phase.PENDING:
@@ -176,7 +177,7 @@ def _taken_up(state: RunState, event: TakenUp) -> Step:
     take_ups = 0 if state.has_paused else 1
     status = Status.READY if state.phase in {Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING} else Status.PENDING
     spent = state.spent + Spent(take_ups=take_ups, active_s=event.lost_s)
-    taken = replace(state, status=status, error=None, spent=spent)
+    taken = replace(state, status=status, waits_for_agent=False, error=None, spent=spent)
     if taken.spent.take_ups > MOST_TAKE_UPS:
         return fail(taken, f"crashes: taken up {MOST_TAKE_UPS} times and never ended")
     happening = Happening(reason="TakenUp", message=f"In phase {state.phase.value}")

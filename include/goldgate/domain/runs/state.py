@@ -174,6 +174,8 @@ class RunState:
     phase: Phase = Phase.INITIALIZING
     status: Status = Status.PENDING
     detail: str = ""
+    waits_for_agent: bool = False
+    """Its agent, or something that it needs, is missing or not ready: `detail` says what."""
     error: str | None = None
     """Why there is no answer, beginning with its kind: `max_steps: ...`, `timeout: ...`, `loop: ...`, `model: ...`."""
     output: str | None = None
@@ -210,7 +212,7 @@ class RunState:
     @property
     def has_paused(self) -> bool:
         """Whether its last owner left it in good order, with nothing under way: it waits for a person or an agent."""
-        return self.is_waiting_for_a_person or (not self.phase.is_terminal and self.status is Status.ERROR)
+        return self.is_waiting_for_a_person or self.waits_for_agent
 
     def with_call(self, done: Call) -> "RunState":
         """Replace the call of that id."""

@@ -55,7 +55,7 @@ def step(state: RunState, effect: Effect, reason: str, message: str) -> Step:
 
 def fail(state: RunState, why: str, *, reason: str = "RunFailed", history: tuple[Happening, ...] = ()) -> Step:
     """End the run without an answer. What it has stays in `output`."""
-    failed = replace(state, phase=Phase.FAILED, status=Status.ERROR, detail=why, error=why)
+    failed = replace(state, phase=Phase.FAILED, status=Status.ERROR, detail=why, waits_for_agent=False, error=why)
     return Step(state=failed, history=(*history, Happening(reason=reason, message=why)), effect=Effect.STOP)
 
 

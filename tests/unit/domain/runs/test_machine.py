@@ -159,7 +159,8 @@ class TestAnAgentThatIsNotThere:
     def test_has_the_run_wait_in_its_phase(self):
         step = after(Validated(), AgentUnavailable(reason="no agent"))
 
-        assert (step.state.phase, step.state.status, step.state.error) == (Phase.PENDING, Status.ERROR, "no agent")
+        assert (step.state.phase, step.state.status, step.state.error) == (Phase.PENDING, Status.PENDING, None)
+        assert step.state.detail == "Waiting for the agent: no agent"
         assert (step.effect, reasons(step), step.state.has_paused) == (Effect.STOP, ["Waiting"], True)
 
     @pytest.mark.parametrize(
@@ -175,7 +176,19 @@ class TestAnAgentThatIsNotThere:
         step = after(AgentUnavailable(reason="gone"), AgentFound(), state=state)
 
         assert (step.state.phase, step.effect, step.state.status) == (state.phase, effect, status)
-        assert step.state.error is None
+        assert (step.state.error, step.state.waits_for_agent) == (None, False)
+
+    def test_does_not_make_a_call_that_a_person_allows_meanwhile_before_it_is_found(self):
+        """Nobody made it while nobody could: its fate is known, and it is no call to ask about."""
+        allowed = after(
+            AgentUnavailable(reason="gone"),
+            PersonSpoke(call_id="c1", word=Word.APPROVE),
+            state=calling(call("pay", id_="c1", need=Need.APPROVAL)),
+        )
+        found = after(AgentFound(), state=allowed.state)
+
+        assert allowed.state.has_paused
+        assert (found.effect, found.state.calls[0].fate) == (Effect.CALL_TOOLS, Fate.STARTED)
 
 
 class TestRepliesThatAreNoAnswer:
