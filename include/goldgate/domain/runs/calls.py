@@ -41,9 +41,10 @@ def take_calls(state: RunState, asked: tuple[Call, ...], *, is_cut: bool) -> Ste
             text = "Not called: your output was cut at its longest, so its arguments may be too. Ask again, shorter."
             numbered = _done(numbered, text)
         elif call.fate is not Fate.DONE and (loop := loops.find_loop(trail, digest)) is not None:
-            if loop.signature in told:
+            # What is told in this very reply the model has not read yet.
+            if loop.signature in state.told:
                 return fail(state, f"loop: {loop.description}, and goes on after it was told")
-            told, repeats = (*told, loop.signature), loops.NOT_MADE
+            told, repeats = tuple(dict.fromkeys((*told, loop.signature))), loops.NOT_MADE
             text = f"Not called: {loop.description}. Do something else, or answer with what you have."
             numbered = _done(numbered, text)
         trail = (*trail, Made(call=digest, result=repeats))[-loops.TRAIL :]
@@ -164,7 +165,7 @@ def _collected(state: RunState) -> RunState:
     )
     before, last = state.trail[: -len(state.calls)], state.trail[-len(state.calls) :]
     trail = tuple(
-        made if made.result else replace(made, result=short(digest_bytes(call.content.encode())))
+        made if made.result else replace(made, result=_result_digest(made, call))
         for made, call in zip(last, state.calls[-len(last) :], strict=True)
     )
     return replace(state, messages=(*state.messages, *results), calls=(), trail=(*before, *trail))
@@ -183,6 +184,12 @@ def _known(state: RunState, call_id: str, *, fate: Fate) -> Call:
 
 def _done(call: Call, content: str) -> Call:
     return replace(call, fate=Fate.DONE, content=content, is_error=True)
+
+
+def _result_digest(made: Made, call: Call) -> str:
+    """Name what came back. Of a call that acts it is the act that counts: `ok` to another one is something new."""
+    acted = call.nature is not Nature.PURE and not call.is_error
+    return short(digest_json([made.call, call.content]) if acted else digest_bytes(call.content.encode()))
 
 
 def _digest(call: Call) -> str:

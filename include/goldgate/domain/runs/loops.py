@@ -26,6 +26,9 @@ STALE = 6
 NOT_MADE = "-"
 """In place of the result of a call that was not made because it repeats."""
 
+STALENESS = "stale"
+"""The kind of a loop in which nothing new comes, and what it is remembered by."""
+
 TRAIL = 64
 """How many calls are remembered. More than the longest pattern needs."""
 
@@ -58,7 +61,9 @@ def find_staleness(trail: Sequence[Made]) -> Loop | None:
         return None
     if any(results[at] not in results[:at] for at in range(len(results) - STALE, len(results))):
         return None
-    return Loop(kind="stale", signature="stale", description=f"the last {STALE} results of tools were all seen before")
+    return Loop(
+        kind=STALENESS, signature=STALENESS, description=f"the last {STALE} results of tools were all seen before"
+    )
 
 
 def _repetition(trail: Sequence[Made], asked: str) -> Loop | None:
@@ -67,12 +72,14 @@ def _repetition(trail: Sequence[Made], asked: str) -> Loop | None:
     alike = len(list(itertools.takewhile(lambda result: result in {NOT_MADE, last}, reversed(before))))
     if alike < SAME_RESULTS and len(before) < SAME_CALLS:
         return None
-    results = "the same result each time" if alike >= SAME_RESULTS else "no end in sight"
-    return Loop(
-        kind="repetition",
-        signature=f"repetition:{asked}",
-        description=f"the same call with the same arguments was made {len(before)} times, with {results}",
-    )
+    if alike < SAME_RESULTS:
+        happened = f"made {len(before)} times, with no end in sight"
+    elif last:
+        happened = f"made {len(before)} times, with the same result each time"
+    else:
+        happened = f"asked for {len(before)} times before in this reply"
+    description = f"the same call with the same arguments was {happened}"
+    return Loop(kind="repetition", signature=f"repetition:{asked}", description=description)
 
 
 def _cycle(trail: Sequence[Made], asked: str) -> Loop | None:

@@ -43,6 +43,7 @@ from goldgate.domain.runs.steps import (
     ask,
     fail,
     final,
+    forget,
     step,
     tell_once,
     united,
@@ -74,6 +75,10 @@ _ALLOWED: Final[Mapping[type[Event], frozenset[Phase]]] = {
     DeadlinePassed: _OPEN,
     Broke: _OPEN,
 }
+
+
+_BAD_REPLIES: Final = frozenset({"cut", "empty"})
+"""A reply with calls is a good one: after it they are told anew."""
 
 
 def advance(state: RunState, event: Event) -> Step:
@@ -163,7 +168,7 @@ def _model_replied(state: RunState, event: ModelReplied) -> Step:
         return keep_draft(replace(heard, messages=state.messages), "the model said nothing, or too much")
     heard = replace(heard, output=event.content or state.output, stage=Stage.ACT)
     if event.calls:
-        return take_calls(heard, event.calls, is_cut=is_cut)
+        return take_calls(heard if is_cut else forget(heard, _BAD_REPLIES), event.calls, is_cut=is_cut)
     if is_cut:
         told = "Your answer was cut at its longest. Answer again, shorter."
         return tell_once(heard, kind="cut", text=told, failure="model: cut twice at its longest answer")

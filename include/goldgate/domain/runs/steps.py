@@ -1,6 +1,7 @@
 """The steps that a run can take, whatever led to them."""
 
 import enum
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from goldgate.domain.conversation import ChatMessage
@@ -88,10 +89,15 @@ def ask(state: RunState, *, history: tuple[Happening, ...] = ()) -> Step:
     if (past := past_limit(state.limits, state.spent)) is not None:
         return fail(state, past, history=history)
     notes = list(near_limits(state.limits, state.spent))
-    if (stale := loops.find_staleness(state.trail)) is not None:
-        if stale.signature in state.told:
+    # Once for each round of results: a model that is asked again about the same ones has not gone on.
+    if state.messages and state.messages[-1].role == "tool":
+        stale = loops.find_staleness(state.trail)
+        if stale is None:
+            state = forget(state, {loops.STALENESS})
+        elif stale.signature in state.told:
             return fail(state, f"loop: {stale.description}, and it goes on after it was told", history=history)
-        notes.append((stale.signature, f"Nothing new comes: {stale.description}. Answer now, with what you have."))
+        else:
+            notes.append((stale.signature, f"Nothing new comes: {stale.description}. Answer now, with what you have."))
     fresh = [(kind, text) for kind, text in notes if kind not in state.told]
     told = tuple(ChatMessage(role="user", content=NOTE + text) for _, text in fresh)
     asking = replace(
@@ -105,6 +111,11 @@ def ask(state: RunState, *, history: tuple[Happening, ...] = ()) -> Step:
     )
     asked = Happening(reason="SendingContextWindowToLLM", message=f"{len(asking.messages)} messages")
     return Step(state=asking, history=(*history, asked), effect=Effect.ASK_MODEL)
+
+
+def forget(state: RunState, kinds: AbstractSet[str]) -> RunState:
+    """Let what the model was told be told anew: it goes well again."""
+    return replace(state, told=tuple(kind for kind in state.told if kind not in kinds))
 
 
 def tell_once(state: RunState, *, kind: str, text: str, failure: str) -> Step:

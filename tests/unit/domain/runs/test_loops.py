@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from goldgate.domain.conversation import ChatMessage
-from goldgate.domain.runs.events import AgentReady, ModelReplied, ToolReturned, Validated
+from goldgate.domain.runs.events import AgentReady, ModelReplied, TakenUp, ToolReturned, Validated
 from goldgate.domain.runs.loops import SAME_CALLS, STALE, TRAIL, find_loop, find_staleness
 from goldgate.domain.runs.machine import advance
-from goldgate.domain.runs.state import Call, Limits, Made, Nature, Phase, RunState
+from goldgate.domain.runs.state import Call, Fate, Habits, Limits, Made, Nature, Phase, RunState, Stage
+from goldgate.domain.runs.steps import Effect
 
 
 def trail(*made: str) -> list[Made]:
@@ -124,6 +127,60 @@ class TestARunInALoop:
         state, made = self.run([str(number) for number in range(20)], most=SAME_CALLS)
 
         assert (made, state.phase) == (SAME_CALLS, Phase.READY_FOR_LLM)
+
+    def test_of_one_reply_is_told_before_it_is_stopped(self):
+        """What is told in place of a call is read with the results of its reply, and not before."""
+        calls = tuple(Call(id=f"c{at}", name="poll", arguments="{}", nature=Nature.PURE) for at in range(6))
+        state, _ = self.run(["x"], most=0)
+
+        step = advance(state, ModelReplied(content="", calls=calls))
+
+        assert [call.fate for call in step.state.calls] == [Fate.STARTED] * 2 + [Fate.DONE] * 4
+        assert "was asked for 2 times before in this reply" in step.state.calls[2].content
+
+    def test_is_no_row_of_different_acts_that_all_went_well(self):
+        state, _ = self.run(["x"], most=0)
+        for number in range(20):
+            state = self.turn(state, number, nature=Nature.ASK, gives="ok")
+
+        assert (state.phase, state.told) == (Phase.READY_FOR_LLM, ())
+
+    def test_that_tells_nothing_new_is_told_anew_after_something_came(self):
+        state, _ = self.run(["x"], most=0)
+        for number in range(STALE + 1):
+            state = self.turn(state, number, nature=Nature.PURE, gives="no")
+        told, state = state.told, self.turn(state, 100, nature=Nature.PURE, gives="found it")
+        for number in range(STALE):
+            state = self.turn(state, 200 + number, nature=Nature.PURE, gives="no")
+
+        assert told == state.told == ("stale",)
+        assert state.phase is Phase.READY_FOR_LLM
+
+    def test_that_was_told_is_told_to_whoever_takes_the_run_up(self):
+        """A process that dies while the model reads the note has not let it go on."""
+        state, _ = self.run(["x"], most=0)
+        for number in range(STALE + 1):
+            state = self.turn(state, number, nature=Nature.PURE, gives="no")
+
+        step = advance(state, TakenUp())
+
+        assert (state.told, step.effect) == (("stale",), Effect.ASK_MODEL)
+        assert step.state.messages == state.messages
+
+    def test_that_was_told_costs_no_answer_that_is_thought_over(self):
+        state, _ = self.run(["x"], most=0)
+        for number in range(STALE + 1):
+            state = self.turn(state, number, nature=Nature.PURE, gives="no")
+        state = replace(state, habits=Habits(reflects=True))
+
+        step = advance(state, ModelReplied(content="There is none."))
+
+        assert (step.state.stage, step.effect) == (Stage.REFLECT, Effect.ASK_MODEL)
+
+    def turn(self, state: RunState, number: int, *, nature: Nature, gives: str) -> RunState:
+        call = Call(id="c", name="t", arguments=f'{{"n": {number}}}', nature=nature)
+        state = advance(state, ModelReplied(content="", calls=(call,))).state
+        return advance(state, ToolReturned(call_id="c", content=gives)).state
 
     def test_is_known_however_its_arguments_are_written(self):
         state, _ = self.run(["same"], most=2)

@@ -200,6 +200,15 @@ class TestRepliesThatAreNoAnswer:
         assert once.state.messages[-1].content.startswith(f"{NOTE}Your reply was empty")
         assert (twice.state.error or "").startswith("model: found an empty answer twice (finish reason `stop`)")
 
+    def test_empty_is_told_anew_after_a_good_reply(self):
+        once = after(replied(content="", finish_reason="stop"), state=asking())
+        good = after(
+            replied(call(id_="a", nature=Nature.PURE)), ToolReturned(call_id="a", content="x"), state=once.state
+        )
+        again = after(replied(content="", finish_reason="stop"), state=good.state)
+
+        assert again.effect is Effect.ASK_MODEL
+
     def test_cut_once_is_told_and_twice_fails_with_the_text_it_had(self):
         once = after(replied(content="It is", finish_reason="length"), state=asking())
         twice = after(replied(content="It is about", finish_reason="length"), state=once.state)
