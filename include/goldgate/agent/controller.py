@@ -4,6 +4,7 @@ It carries out what the machine of runs asks for, and keeps no state that a run 
 """
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from goldgate.contracts.prediction import PredictRequest, PredictResponse, Safet
 from goldgate.contracts.resources import AgentGrant
 from goldgate.domain.errors import PermanentError, TransientError, first_line
 from goldgate.domain.runs.events import AgentReady, Answered, Broke, ModelReplied, ToolReturned, ToolWaits
-from goldgate.domain.runs.limits import remaining
+from goldgate.domain.runs.limits import remaining, shared
 from goldgate.domain.runs.state import Call, Fate, Limits, RunState, Spent, Stage
 from goldgate.ports.agents import Delegate
 from goldgate.ports.model import ChatReply, ModelRefusedError, ModelUnavailableError
@@ -172,7 +173,7 @@ class AgentWork:
             left = remaining(state.limits, state.spent)
             grant = self._equipment.toolbox.agent_of(call.name)
             if grant is not None:
-                outcome = self._ask_agent(grant, call, left)
+                outcome = self._ask_agent(grant, call, shared(left, among=self._agents_asked(state)))
             else:
                 made = self._equipment.toolbox.call(call, within_s=left.timeout_s)
                 outcome = ToolReturned(
@@ -189,6 +190,11 @@ class AgentWork:
             shown = as_data(outcome.content, tool=call.name, spec=spec, books=self._equipment.books)
             guarded = self._safety.noted(shown, span)
             return replace(outcome, content=guarded.text, flags=guarded.flags)
+
+    def _agents_asked(self, state: RunState) -> int:
+        """Count the agents that are asked side by side: calls of them that are not done."""
+        agent_of = self._equipment.toolbox.agent_of
+        return max(sum(call.fate is not Fate.DONE and agent_of(call.name) is not None for call in state.calls), 1)
 
     def _ask_agent(self, grant: AgentGrant, call: Call, left: Limits) -> ToolReturned | ToolWaits:
         if self._depth >= self._equipment.folder.agent.spec.limits.max_depth:
@@ -255,10 +261,22 @@ def tool_calls(state: RunState) -> list[ToolCall]:
 
 def _arguments(raw: str) -> dict[str, JsonValue]:
     try:
-        value = json.loads(raw or "{}")
+        # JSON has neither NaN nor infinities; Python reads them, and what is not called may hold them.
+        value = json.loads(raw or "{}", parse_constant=_not_json, parse_float=_finite)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _not_json(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _finite(number: str) -> float:
+    found = float(number)
+    if not math.isfinite(found):
+        raise ValueError(number)
+    return found
 
 
 def _kind(error: str | None) -> str | None:

@@ -182,6 +182,16 @@ class TestTools:
         assert len(session.calls) == 2
         assert "the same result each time" in model.conversations[3][-1].content
 
+    @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+    def test_with_numbers_that_json_does_not_have_are_not_made_and_cost_no_answer(self, tmp_path: Path, number: str):
+        session = calculator()
+        model = ScriptedChatModel(asks(replace(CALL, arguments=f'{{"a": {number}}}')), says("2"))
+
+        response = predict(equipment(tmp_path, model, self.spec, session=session))
+
+        assert (session.calls, response.answer) == ([], "2")
+        assert (response.tool_calls[0].is_error, response.tool_calls[0].arguments) == (True, {})
+
     def test_with_words_beside_them_keep_the_words(self, tmp_path: Path):
         both = replace(asks(CALL), content="Let me add, jane@firm.de.")
         model = ScriptedChatModel(both, says("2"))

@@ -43,8 +43,9 @@ def reply(asked: Mapping[str, Any]) -> dict[str, Any]:
     messages = asked["messages"]
     if asked.get("tools") and messages[-1]["role"] != "tool":
         function = {"name": "ask_helper", "arguments": json.dumps({"message": "Know?"})}
-        call = {"id": "c", "type": "function", "function": function}
-        return completion(None, tool_calls=[call], finish_reason="tool_calls")
+        times = 2 if "twice" in messages[1]["content"] else 1
+        calls = [{"id": f"c{at}", "type": "function", "function": function} for at in range(times)]
+        return completion(None, tool_calls=calls, finish_reason="tool_calls")
     return completion("The helper spoke." if messages[-1]["role"] == "tool" else "Yes.")
 
 
@@ -154,6 +155,20 @@ class TestRunTask:
 
         assert (left.status.phase.is_terminal, len(place.endpoint.requests)) == (False, 1)
         assert done.status.phase is Phase.FINAL_ANSWER
+
+    def test_shares_what_is_left_among_agents_that_are_asked_side_by_side(self, place: Place):
+        """Together they cannot use more than there is, and their caller keeps a reply to say what they said."""
+        place.write("helper")
+        place.write("main", ASKS_HELPER)
+
+        done = place.run(agent_ref="main", user_message="Ask twice.", limits={"maxSteps": 9, "maxTokens": 9_000})
+
+        store = open_store(place.settings)
+        below = [store.read(name) for name in store.names() if name != "run"]
+        asked = [run.spec.limits for run in below if run is not None]
+        left = 9_000 - (done.status.usage.tokens_in + done.status.usage.tokens_out) // 4
+        assert done.status.phase is Phase.FINAL_ANSWER
+        assert [(limits.max_steps, limits.max_tokens) for limits in asked] == [(7 // 2, left // 2)] * 2
 
     def test_asks_other_agents_in_runs_of_their_own(self, place: Place):
         place.write("helper")

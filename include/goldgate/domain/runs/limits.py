@@ -55,6 +55,20 @@ def remaining(limits: Limits, spent: Spent) -> Limits:
     )
 
 
+def shared(left: Limits, *, among: int) -> Limits:
+    """Tell what each of some sub-agents may use that are asked side by side, of what is left of their caller's limits.
+
+    Together they cannot use more than there is, and one reply stays with the caller, who has to read what they say.
+    Time passes for all of them at once.
+    """
+    return Limits(
+        max_steps=max((left.max_steps - 1) // among, 0),
+        timeout_s=left.timeout_s,
+        max_tokens=None if left.max_tokens is None else left.max_tokens // among,
+        max_cost_usd=None if left.max_cost_usd is None else left.max_cost_usd / among,
+    )
+
+
 def narrower(own: Limits, inherited: Limits) -> Limits:
     """Hold a sub-agent to its own limits and to what is left of its caller's."""
     return Limits(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.domain.runs.limits import narrower, near_limits, past_limit, remaining
+from goldgate.domain.runs.limits import narrower, near_limits, past_limit, remaining, shared
 from goldgate.domain.runs.state import Limits, Spent
 
 counts = st.integers(0, 50)
@@ -78,3 +78,17 @@ class TestNarrower:
         assert held == narrower(inherited, own)
         for one in (own, inherited):
             assert narrower(held, one) == held
+
+
+class TestShared:
+    @given(limits, st.integers(1, 20))
+    def test_is_never_more_than_there_is_and_leaves_the_caller_a_reply(self, left: Limits, among: int):
+        share = shared(left, among=among)
+
+        assert share.max_steps * among <= max(left.max_steps - 1, 0)
+        if left.max_tokens is not None and share.max_tokens is not None:
+            assert share.max_tokens * among <= left.max_tokens
+        if left.max_cost_usd is not None and share.max_cost_usd is not None:
+            assert share.max_cost_usd * among == pytest.approx(left.max_cost_usd)
+        assert share.timeout_s == left.timeout_s
+        assert (share.max_tokens is None) == (left.max_tokens is None)
