@@ -16,6 +16,9 @@ _log = logging.getLogger(__name__)
 _RENEWALS: Final = 3
 """In each time of a lease: two may fail before it ends."""
 
+_LONGEST_S: Final = 0.5
+"""Between renewals: what a killed process worked since its last record is known to its successor up to this."""
+
 
 class LeaseKeeper:
     """Renews a lease from a thread of its own, and gives it back at the end. A context manager."""
@@ -38,14 +41,14 @@ class LeaseKeeper:
             for_s: How long it holds without being renewed.
             clock: By which it ends.
             above: Raises if whoever asked for this run may not go on.
-            every_s: Time between renewals; a third of `for_s` if not given.
+            every_s: Time between renewals; if not given, half a second, or a third of a shorter `for_s`.
         """
         self.lease = lease
         self._store = store
         self._for_s = for_s
         self._clock = clock
         self._above = above
-        self._every_s = for_s / _RENEWALS if every_s is None else every_s
+        self._every_s = min(for_s / _RENEWALS, _LONGEST_S) if every_s is None else every_s
         self._until = self._end()
         self._lost: LeaseLostError | None = None
         self._done = threading.Event()

@@ -1,6 +1,7 @@
 """The record of a run that is being worked on: each step is written, with its time, before it is acted on."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -31,6 +32,7 @@ class RunRecord:
         lease: Lease,
         clock: Clock,
         before_failure: Callable[[RunState], None] = lambda _: None,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take over a run as it was read under its lease.
 
@@ -40,6 +42,7 @@ class RunRecord:
             lease: The right to do so.
             clock: The time of every event.
             before_failure: Called with the state that a failing run leaves, before that is recorded.
+            stopwatch: Seconds on a clock that nobody sets.
         """
         self.run = run
         self.state = state_of(run.status)
@@ -47,8 +50,19 @@ class RunRecord:
         self._lease = lease
         self._clock = clock
         self._before_failure = before_failure
+        self._stopwatch = stopwatch
+        self._written_s = stopwatch()
         self._notes: list[Happening] = []
         self._acted_on: list[RunWord] = []
+
+    @property
+    def unrecorded_s(self) -> float:
+        """How long ago the last record was written."""
+        return self._stopwatch() - self._written_s
+
+    def stamp(self) -> None:
+        """Record that work begins now: what comes before is no time that a killed process worked."""
+        self._write(self.state, tuple(self._notes))
 
     def take(self, step: Step) -> None:
         """Record a step, and then forget the words that led to it."""
@@ -100,7 +114,7 @@ class RunRecord:
             fields["completion_time"] = now
         written = self._with(fields)
         self._store.save(self._lease, written)
-        self.run, self.state = written, state
+        self.run, self.state, self._written_s = written, state, self._stopwatch()
         words, self._acted_on, self._notes = self._acted_on, [], []
         for word in words:
             # Only now: a process that dies before has the word again, and finds that it was acted on.

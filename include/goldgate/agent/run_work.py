@@ -128,7 +128,7 @@ class RunWork:
             return Step(state=state, history=(), effect=Effect.STOP)
         if state.is_waiting_for_a_person and not self._has_sub_work(state):
             return Step(state=state, history=(), effect=Effect.STOP)
-        lost_s = 0.0 if state.has_paused else max(self.lost_s, 0.0)
+        lost_s = max(self.lost_s, 0.0) if _is_at_work(state) else 0.0
         return self._take(advance(state, TakenUp(lost_s=lost_s)))
 
     def _drop_stale_words(self) -> None:
@@ -171,6 +171,9 @@ class RunWork:
             return
         if self._waits_for_agent():
             step = self._take(advance(self.record.state, AgentFound()))
+        elif _is_at_work(self.record.state):
+            # Taken up: to open the agent, which may take seconds, was no work.
+            self.record.stamp()
         self._drive(step, self._agent)
 
     def _opened(self) -> Agent | None:
@@ -276,11 +279,11 @@ class RunWork:
 
     def _interrupted(self, why: str) -> None:
         """Record how far the run came, and the time it took, so that whoever goes on knows."""
-        state, updated = self.record.state, self.record.run.status.update_time
+        state = self.record.state
         if state.phase.is_terminal or state.has_paused:
             return
-        since = (self.parts.clock.now() - updated).total_seconds() if updated else 0.0
-        worked = replace(state, spent=state.spent + Spent(active_s=max(since, 0.0)))
+        worked_s = self.record.unrecorded_s if _is_at_work(state) else 0.0
+        worked = replace(state, spent=state.spent + Spent(active_s=worked_s))
         told = Happening(reason="Interrupted", message=why)
         self._take(Step(state=worked, history=(told,), effect=Effect.STOP))
 
@@ -300,3 +303,8 @@ class RunWork:
             self.parts.pause(seconds)
         else:
             self.parts.stop.wait(seconds)
+
+
+def _is_at_work(state: RunState) -> bool:
+    """Whether time passes that counts: the agent was opened, and nobody else has the word."""
+    return state.phase in {Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING} and not state.has_paused

@@ -1,6 +1,6 @@
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -556,7 +556,7 @@ class TestTimeThatWasLost:
         lease = desk.store.take("run", owner="dead", for_s=30)
         begun = desk.driver._named(task_run())
         status = begun.status.model_copy(
-            update={"phase": Phase.PENDING, "start_time": desk.clock.now(), "update_time": desk.clock.now()}
+            update={"phase": Phase.READY_FOR_LLM, "start_time": desk.clock.now(), "update_time": desk.clock.now()}
         )
         desk.store.save(lease, begun.model_copy(update={"status": status}))
         desk.clock.advance(timedelta(seconds=20))
@@ -567,6 +567,64 @@ class TestTimeThatWasLost:
 
         assert done.status.usage.active_seconds == pytest.approx(20, abs=2)
         assert done.status.usage.take_ups == 1
+
+    def test_is_not_what_it_took_to_open_the_agent(self):
+        """A run that is killed again and again has its time for work, and not for being begun anew."""
+        work = ScriptedWork(wants("look", nature=Nature.PURE), ModelReplied(content="x"))
+        desk, stop = Desk(), threading.Event()
+        desk.driver = _with(desk, open_agent=lambda *_: OfWork(work), stop=stop)
+        work.ask = lambda _state: stop.set() or ModelReplied(content="", calls=())  # type: ignore[method-assign]
+        desk.driver.run(task_run())
+        seen: list[datetime | None] = []
+
+        def opens(*_: str) -> OfWork:
+            desk.clock.advance(timedelta(seconds=20))
+            return OfWork(looks)
+
+        def looked(_state: RunState) -> ModelReplied:
+            run = desk.store.read("run")
+            seen.append(run.status.update_time if run else None)
+            return ModelReplied(content="x")
+
+        looks = ScriptedWork(ModelReplied(content="x"))
+        looks.ask = looked  # type: ignore[method-assign]
+        desk.driver = _with(desk, open_agent=opens, stop=threading.Event())
+        desk.driver.run(task_run())
+
+        assert seen == [desk.clock.now()]
+
+    def test_is_known_to_half_a_second_however_long_the_lease(self):
+        renewed = threading.Event()
+
+        class Renewing(InMemoryTaskRunStore):
+            def renew(self, lease, *, for_s):
+                super().renew(lease, for_s=for_s)
+                renewed.set()
+
+        clock = FrozenClock()
+        store = Renewing(clock=clock)
+        store.create(task_run())
+
+        with LeaseKeeper(store, store.take("run", owner="one", for_s=3600), for_s=3600, clock=clock):
+            assert renewed.wait(30)
+
+    def test_counts_by_a_clock_that_nobody_sets_when_a_process_is_asked_to_end(self):
+        desk, stop = Desk(), threading.Event()
+
+        def asked(_state: RunState) -> ModelReplied:
+            desk.clock.advance(timedelta(hours=1))
+            stop.set()
+            threading.Event().wait(30)
+            return ModelReplied(content="late")
+
+        work = ScriptedWork(ModelReplied(content="x"))
+        work.ask = asked  # type: ignore[method-assign]
+        desk.driver = _with(desk, open_agent=lambda *_: OfWork(work), stop=stop, lease_s=7200.0)
+
+        left = desk.driver.run(task_run())
+
+        assert reasons(left)[-1] == "Interrupted"
+        assert left.status.usage.active_seconds < 600
 
 
 class TestSubRuns:

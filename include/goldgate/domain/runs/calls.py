@@ -150,6 +150,10 @@ def _wait(state: RunState, history: tuple[Happening, ...]) -> Step:
         for call in waits:
             state = state.with_call(_done(call, text))
         return go_on_with_calls(state, history)
+    if (past := past_limit(state.limits, state.spent)) is not None:
+        # Whatever a person said, the model could not be asked on.
+        lost = ", ".join(f"`{call.name}` ({call.id})" for call in waits if call.need is Need.FATE)
+        return fail(state, f"{past}; nobody knows whether {lost} acted" if lost else past, history=history)
     needs = (
         f"{call.need.value} of `{call.name}`" if call.need is not Need.NOTHING else call.question for call in waits
     )

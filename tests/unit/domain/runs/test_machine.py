@@ -191,6 +191,19 @@ class TestAnAgentThatIsNotThere:
         assert (found.effect, found.state.calls[0].fate) == (Effect.CALL_TOOLS, Fate.STARTED)
 
 
+class TestALimitThatIsPast:
+    def test_ends_a_run_that_would_ask_a_person(self):
+        """Whatever is said, there is no reply left to read it; and what is not known is told."""
+        state = after(replied(call("pay", id_="p", nature=Nature.ASK)), state=asking()).state
+        late = ToolReturned(call_id="p", content="", is_fate_unknown=True, spent=Spent(active_s=10_000))
+
+        step = after(late, state=state)
+
+        assert (step.state.phase, step.effect) == (Phase.FAILED, Effect.STOP)
+        assert (step.state.error or "").startswith("timeout: ")
+        assert "nobody knows whether `pay` (p) acted" in (step.state.error or "")
+
+
 class TestRepliesThatAreNoAnswer:
     def test_empty_once_is_told_and_twice_fails(self):
         once = after(replied(content=" \n", finish_reason="stop"), state=asking())
