@@ -6,7 +6,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate_airflow.operators.question import QuestionOperator
+from goldgate_airflow.operators.question import TEXT, QuestionOperator
 from goldgate_airflow.operators.task_run import LONGEST_PAUSE_S, AgentTaskRunOperator, task_run_name
 from goldgate_airflow.questions import question_conf, quoted
 from goldgate_airflow.triggers.question import QuestionTrigger
@@ -243,6 +243,17 @@ class TestQuestionOperator:
         tasks.script("run", answer_task=[{"outcome": "again", "reason": "needs a text"}])
 
         deferred_of(self.question().heard, context_of(instance()), self.event("Answer"))
+
+    @pytest.mark.parametrize("text", [None, "", "why"])
+    def test_needs_no_text_of_who_approves_or_refuses(self, text):
+        """The page of Airflow disables its buttons while a param that is not nullable stands empty."""
+        tasks.script("run", answer_task=[{"outcome": "answered", "reason": ""}])
+
+        said = self.question().heard(context_of(instance()), self.event("Approve", text))
+
+        assert "null" in TEXT.serialize()["schema"]["type"]
+        assert TEXT.resolve(text) == text
+        assert said["text"] == (text or "")
 
     def test_is_skipped_when_somebody_else_was_first(self):
         tasks.script("run", answer_task=[{"outcome": "elsewhere", "reason": "It was answered elsewhere."}])

@@ -11,9 +11,10 @@ from goldgate_airflow.playbook import RUN_TASKS, run_step
 from goldgate_airflow.triggers.question import QuestionTrigger
 
 LOOK_EVERY_S: Final = 2.0
-_TEXT: Final = Param(
-    "",
-    type="string",
+TEXT: Final = Param(
+    None,
+    # Nullable: the page keeps every button disabled while a param that must be given is empty.
+    type=["null", "string"],
     format="multiline",
     title="Text",
     description="For Answer: the answer itself. For Deny: why; the agent reads it.",
@@ -108,5 +109,5 @@ class QuestionOperator(BaseOperator):
             options=json.loads(self.options) if isinstance(self.options, str) else list(self.options),
             subject=self.subject,
             body=self.body,
-            params={"text": _TEXT.serialize()},
+            params={"text": TEXT.serialize()},
         )
