@@ -157,7 +157,7 @@ class AgentWork:
         most = self._equipment.folder.agent.spec.limits.max_parallel_calls
         calls: list[Call] = []
         for position, request in enumerate(reply.tool_requests):
-            call = toolbox.vet(request)
+            call = replace(toolbox.vet(request), extra=request.extra)
             if not toolbox.allows(request.name):
                 with self._waterfall.span("safety") as span:
                     self._safety.note("tool_not_allowed", "the model asked for a tool it was not given", span)

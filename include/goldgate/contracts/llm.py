@@ -6,7 +6,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.resource_parts import FromEnv, Resource
-from goldgate.domain.models.providers import PROVIDERS
+from goldgate.domain.models.providers import PROVIDERS, address_problem
 
 ProviderName = Literal[
     "openai",
@@ -56,7 +56,7 @@ class SamplingParameters(ResourceContract):
     stop: list[str] | None = Field(default=None, min_length=1, max_length=4)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     """What reasoning models take in place of `maxTokens`."""
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
     """Sent as it is, beside the fields above: what one endpoint knows and others do not."""
 
@@ -118,6 +118,9 @@ class LLMSpec(ResourceContract):
             raise ValueError(msg)
         if self.provider is None and self.base_url is None and self.base_url_from is None:
             msg = "one of `provider`, `baseUrl` and `baseUrlFrom`"
+            raise ValueError(msg)
+        if self.base_url is not None and (problem := address_problem(self.base_url)) is not None:
+            msg = f"`https://host/path` in `baseUrl`, not {problem}"
             raise ValueError(msg)
         if self.free and self.price is not None:
             msg = "`price` or `free: true`, not both"

@@ -1,6 +1,7 @@
 """Between the state of a run, as its machine sees it, and the status that is stored and shown."""
 
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import JsonValue
@@ -133,22 +134,23 @@ def narrowed(own: Limits, limits: RunLimits) -> Limits:
 
 
 def _message(message: ContextMessage) -> ChatMessage:
-    requests = []
-    for asked in message.tool_calls:
-        function = asked.get("function")
-        if isinstance(function, dict):
-            requests.append(
-                ToolRequest(
-                    id=str(asked.get("id")), name=str(function.get("name")), arguments=str(function.get("arguments"))
-                )
-            )
     return ChatMessage(
         role=message.role,
         content=message.content,
-        tool_requests=tuple(requests),
+        tool_requests=tuple(_requests(message)),
         tool_call_id=message.tool_call_id,
         is_error=message.is_error,
     )
+
+
+def _requests(message: ContextMessage) -> Iterator[ToolRequest]:
+    for asked in message.tool_calls:
+        function = asked.get("function")
+        if isinstance(function, dict):
+            name, arguments = str(function.get("name")), str(function.get("arguments"))
+            yield ToolRequest(
+                id=str(asked.get("id")), name=name, arguments=arguments, extra=str(asked.get("extra", ""))
+            )
 
 
 def _context_window(
@@ -164,7 +166,12 @@ def _context_window(
 
 def _context_message(message: ChatMessage) -> ContextMessage:
     calls: list[dict[str, JsonValue]] = [
-        {"id": asked.id, "type": "function", "function": {"name": asked.name, "arguments": asked.arguments}}
+        {
+            "id": asked.id,
+            "type": "function",
+            "function": {"name": asked.name, "arguments": asked.arguments},
+            **({"extra": asked.extra} if asked.extra else {}),
+        }
         for asked in message.tool_requests
     ]
     return ContextMessage.model_construct(

@@ -80,6 +80,8 @@ class CallStatus(ResourceContract):
     id: str
     name: str
     arguments: str
+    extra: str = ""
+    """JSON text that its endpoint wants back with it."""
     nature: Nature
     need: Need
     question: str

@@ -12,6 +12,8 @@ class ToolRequest:
     id: str
     name: str
     arguments: str
+    extra: str = ""
+    """JSON text that the endpoint gave with the call and wants back with it. Nobody else reads it."""
 
 
 @dataclass(frozen=True, kw_only=True)

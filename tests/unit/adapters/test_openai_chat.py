@@ -1,4 +1,9 @@
+import base64
+import gzip
+import json
 import traceback
+import tracemalloc
+import zlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,7 +108,7 @@ class TestWhatIsSent:
             "frequency_penalty": 0.1,
             "presence_penalty": -0.1,
             "stop": ["END"],
-            "reasoning_effort": "low",
+            "reasoning_effort": "xhigh",
         }
         parameters = SamplingParameters.model_validate({**given, "extra": {"top_k": 20, "min_p": 0.1}})
         with ScriptedEndpoint(DONE) as endpoint:
@@ -174,6 +179,15 @@ class TestWhatIsSent:
 
         assert not {"openai-organization", "openai-project"} & endpoint.headers[0].keys()
 
+    def test_carries_no_header_of_the_environment(self, monkeypatch):
+        """The client would send these to any endpoint, and even in place of its key."""
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: secret\nAuthorization: Bearer other")
+        with ScriptedEndpoint(DONE) as endpoint:
+            model(endpoint, api_key_from=FromEnv(env="KEY"), env={"KEY": "k-1"}).complete(ASKED, within_s=5)
+
+        assert endpoint.headers[0]["authorization"] == "Bearer k-1"
+        assert "x-gateway" not in endpoint.headers[0]
+
     def test_goes_to_the_address_that_the_environment_holds(self):
         with ScriptedEndpoint(DONE) as endpoint:
             named = model(base_url_from=FromEnv(env="URL"), env={"URL": endpoint.url})
@@ -201,6 +215,22 @@ class TestAnEnvironmentThatLacksAVariable:
             model(base_url="http://h/v1", api_key_from=FromEnv(env="KEY"), env={"KEY": key})
 
         assert key not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "url", ["localhost:8000/v1", "http://[::1", "http://h:port/v1", "http://a..b/v1", "http://\u2603.example/v1"]
+    )
+    def test_or_holds_no_address_is_told_before_anything_is_asked(self, url):
+        with pytest.raises(PermanentError, match="`URL`") as caught:
+            model(base_url_from=FromEnv(env="URL"), env={"URL": url})
+
+        assert url not in str(caught.value)
+
+    @pytest.mark.parametrize("proxy", ["socks4://h:1", "http://u:secret@h:port"])
+    def test_or_names_no_proxy_that_can_be_used_is_told_without_quoting_it(self, proxy):
+        with pytest.raises(PermanentError, match="`ALL_PROXY`") as caught:
+            model(base_url="http://h/v1", env={"ALL_PROXY": proxy})
+
+        assert "secret" not in str(caught.value)
 
 
 class TestRetries:
@@ -301,6 +331,15 @@ class TestRetries:
         assert "no such key: [key]" in told
         assert key not in told
 
+    def test_never_tell_half_a_key(self):
+        """What is told is cut, and the key may lie on the cut."""
+        key = "very-" + "secret"
+        echo = Answer(status=401, body={"error": {"message": " ".join([key] * 100)}})
+        with ScriptedEndpoint(echo) as endpoint, pytest.raises(ModelRefusedError) as caught:
+            model(endpoint, api_key_from=FromEnv(env="KEY"), env={"KEY": key}).complete(ASKED, within_s=5)
+
+        assert "very" not in str(caught.value)
+
 
 class TestAnOddAnswer:
     @pytest.mark.parametrize(
@@ -329,6 +368,40 @@ class TestAnOddAnswer:
             model(endpoint, max_retries=0).complete(ASKED, within_s=5)
 
         assert caught.value.trouble is trouble
+
+    @pytest.mark.parametrize("codec", ["hex", "zlib", "rot13", "idna", "undefined"])
+    def test_in_a_codec_that_is_none_of_text_is_an_error_like_any_other(self, codec):
+        odd = Answer(status=503, raw=b"\x9cbusy", headers={"Content-Type": f"text/plain; charset={codec}"})
+        with ScriptedEndpoint(odd) as endpoint, pytest.raises(ModelUnavailableError) as caught:
+            model(endpoint, max_retries=0).complete(ASKED, within_s=5)
+
+        assert caught.value.trouble is Trouble.SERVER
+
+    @pytest.mark.parametrize(("name", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+    def test_that_is_packed_is_read_all_the_same(self, name, pack):
+        packed = Answer(raw=pack(json.dumps(completion("Hi.")).encode()), headers={"Content-Encoding": name})
+        with ScriptedEndpoint(packed) as endpoint:
+            assert model(endpoint).complete(ASKED, within_s=5).content == "Hi."
+
+    @pytest.mark.parametrize("content", [b"no gzip", zlib.compress(b"{}")[:-6]])
+    def test_that_is_packed_badly_is_trouble(self, content):
+        packed = Answer(raw=content, headers={"Content-Encoding": "gzip"})
+        with ScriptedEndpoint(packed) as endpoint, pytest.raises(ModelUnavailableError):
+            model(endpoint, max_retries=0).complete(ASKED, within_s=5)
+
+    @pytest.mark.parametrize(("status", "trouble"), [(200, Trouble.TOO_LARGE), (500, Trouble.SERVER)])
+    def test_that_grows_when_it_is_unpacked_is_read_no_further_than_allowed(self, status, trouble):
+        """20 kB of zeros become 20 MB."""
+        bomb = Answer(status=status, raw=gzip.compress(bytes(20_000_000)), headers={"Content-Encoding": "gzip"})
+        error = ModelUnavailableError if trouble.may_pass else ModelRefusedError
+        tracemalloc.start()
+        with ScriptedEndpoint(bomb) as endpoint, pytest.raises(error) as caught:
+            model(endpoint, max_retries=0, max_response_bytes=100_000).complete(ASKED, within_s=30)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert caught.value.trouble is trouble
+        assert peak_bytes < 10_000_000
 
     def test_of_the_wrong_content_type_is_read_all_the_same(self):
         odd = Answer(body=completion("Hi."), headers={"Content-Type": "text/plain"})
@@ -418,12 +491,35 @@ class TestATrickle:
             assert endpoint.was_hung_up_on.wait(10)
 
 
+def endpoint_auth(header: str) -> str:
+    return base64.b64decode(header.removeprefix("Basic ")).decode()
+
+
 class TestAProxy:
     def test_that_the_environment_names_is_asked(self):
         with ScriptedEndpoint(DONE) as proxy:
             named = model(base_url="http://model.invalid/v1", env={"http_proxy": proxy.url.removesuffix("/v1")})
 
             assert named.complete(ASKED, within_s=5).content == "Done."
+
+    def test_is_asked_with_its_name_and_password_and_may_be_written_without_a_scheme(self):
+        with ScriptedEndpoint(DONE) as proxy:
+            address = proxy.url.removesuffix("/v1").removeprefix("http://")
+            model(base_url="http://model.invalid/v1", env={"HTTP_PROXY": address}).complete(ASKED, within_s=5)
+            named = {"HTTP_PROXY": f"http://us%40er:p%3Aw@{address}"}
+            model(base_url="http://model.invalid/v1", env=named).complete(ASKED, within_s=5)
+
+        sent = endpoint_auth(proxy.headers[1]["proxy-authorization"])
+        assert ("proxy-authorization" in proxy.headers[0], sent) == (False, "us@er:p:w")
+
+    def test_that_does_not_let_us_through_is_trouble_with_the_connection(self):
+        with ScriptedEndpoint(DONE) as proxy:
+            env = {"https_proxy": proxy.url.removesuffix("/v1")}  # it knows no CONNECT
+            behind = model(base_url="https://model.invalid/v1", env=env, max_retries=0)
+            with pytest.raises(ModelUnavailableError) as caught:
+                behind.complete(ASKED, within_s=5)
+
+        assert caught.value.trouble is Trouble.CONNECTION
 
     def test_is_left_out_for_a_host_that_needs_none(self):
         env = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}

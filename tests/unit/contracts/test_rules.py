@@ -47,6 +47,10 @@ class TestLLMSpec:
 
         assert "at most one of" in refusal(LLMSpec, {"model": "m", "price": PRICE, **addresses})
 
+    @pytest.mark.parametrize("url", ["localhost:8000/v1", "http://h/v1?api-version=1"])
+    def test_wants_an_address_that_can_be_asked(self, url):
+        assert "`https://host/path` in `baseUrl`, not" in refusal(LLMSpec, {"model": "m", "free": True, "baseUrl": url})
+
     @pytest.mark.parametrize("name", ["model", "messages", "tools", "tool_choice", "stream", "temperature"])
     def test_refuses_extra_that_would_take_the_place_of_what_is_written(self, name):
         value = {"model": "m", "provider": "openai", "parameters": {"extra": {name: 1}}}

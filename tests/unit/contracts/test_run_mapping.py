@@ -9,7 +9,7 @@ from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.runs.state import Call, Fate, Limits, Made, Nature, Need, Phase, RunState, Spent, Status
 
 texts = st.text(max_size=8)
-requests = st.builds(ToolRequest, id=texts, name=texts, arguments=texts)
+requests = st.builds(ToolRequest, id=texts, name=texts, arguments=texts, extra=texts)
 messages = st.builds(
     ChatMessage,
     role=st.sampled_from(["system", "user", "assistant", "tool"]),
@@ -25,6 +25,7 @@ calls = st.builds(
     id=texts,
     name=texts,
     arguments=texts,
+    extra=texts,
     nature=st.sampled_from(Nature),
     need=st.sampled_from(Need),
     question=texts,

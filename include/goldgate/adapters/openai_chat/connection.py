@@ -9,11 +9,10 @@ import socket
 import ssl
 import threading
 import time
-import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpcore2
 import httpx2
@@ -22,8 +21,21 @@ _MOST_ERROR_BYTES = 65_536
 """What is read of an error answer: it is told in 300 characters."""
 
 _PIECE_BYTES = 16_384
+_OF_THE_BODY = frozenset({b"content-encoding", b"content-type"})
+_ZIPPED = frozenset({b"gzip", b"x-gzip", b"deflate"})
+_EITHER_HEAD = zlib.MAX_WBITS | 32
+"""Has zlib tell gzip and deflate apart by their first bytes."""
 _CONNECTIONS, _IDLE_CONNECTIONS, _IDLE_S = 1000, 100, 5.0
 """As the official client has them."""
+
+
+_BROKEN = (
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.ProxyError,
+    httpcore2.UnsupportedProtocol,
+    zlib.error,
+)
 
 
 class OversizedError(Exception):
@@ -90,7 +102,7 @@ class _TimedBackend(httpcore2.SyncBackend):
     ) -> httpcore2.NetworkStream:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a name with a part that is too long
             raise httpcore2.ConnectError(str(error)) from error
         addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
         for position, address in enumerate(addresses):
@@ -135,7 +147,9 @@ class BoundedTransport(httpx2.BaseTransport):
             response = self._pool.handle_request(asked)
         is_answer = 200 <= response.status < 300  # noqa: PLR2004 - of HTTP
         stream = _BoundedStream(response, max_bytes=self._max_bytes if is_answer else None)
-        return httpx2.Response(response.status, headers=response.headers, stream=stream, extensions=response.extensions)
+        # By these two the client would unpack without a bound, and decode by any codec of Python.
+        headers = [(name, value) for name, value in response.headers if name.lower() not in _OF_THE_BODY]
+        return httpx2.Response(response.status, headers=headers, stream=stream, extensions=response.extensions)
 
     def close(self) -> None:
         """Close all connections."""
@@ -152,13 +166,27 @@ class _BoundedStream(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         read = 0
         with _as_the_client_tells_it():
-            for part in self._response.iter_stream():
+            for part in self._unpacked():
                 read += len(part)
                 if self._max_bytes is not None and read > self._max_bytes:
                     raise OversizedError(f"its response is longer than {self._max_bytes} bytes (`maxResponseBytes`)")
                 yield part
                 if self._max_bytes is None and read > _MOST_ERROR_BYTES:
                     return
+
+    def _unpacked(self) -> Iterator[bytes]:
+        """Unpack what was not to be packed, piece by piece: 300 kB may become 300 MB."""
+        packed_by = next((by for name, by in self._response.headers if name.lower() == b"content-encoding"), b"")
+        parts: Iterator[bytes] = iter(self._response.iter_stream())
+        if packed_by.strip().lower() not in _ZIPPED:
+            yield from parts
+            return
+        zipped = zlib.decompressobj(_EITHER_HEAD)
+        for part in parts:
+            left = part
+            while left:
+                yield zipped.decompress(left, _PIECE_BYTES)
+                left = zipped.unconsumed_tail
 
     def close(self) -> None:
         self._response.close()
@@ -171,23 +199,5 @@ def _as_the_client_tells_it() -> Iterator[None]:
         yield
     except httpcore2.TimeoutException as error:
         raise httpx2.ReadTimeout(str(error)) from error
-    except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol) as error:
+    except _BROKEN as error:
         raise httpx2.ReadError(str(error)) from error
-
-
-def proxy_for(url: str, env: Mapping[str, str]) -> httpcore2.Proxy | None:
-    """Find the proxy that the environment names for an address."""
-    parts = urlsplit(url)
-
-    def named(kind: str) -> str:
-        return env.get(f"{kind}_proxy") or env.get(f"{kind}_proxy".upper()) or ""
-
-    # Public by its name and old, but not in the type stubs.
-    bypasses = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-    if bypasses(parts.netloc.rpartition("@")[2], {"no": named("no")}):
-        return None
-    proxy = urlsplit(named(parts.scheme) or named("all"))
-    if not proxy.netloc:
-        return None
-    auth = (proxy.username, proxy.password or "") if proxy.username else None
-    return httpcore2.Proxy(f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}", auth=auth)

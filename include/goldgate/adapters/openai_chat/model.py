@@ -17,26 +17,23 @@ import httpx2
 import openai
 from pydantic import JsonValue
 
-from goldgate.adapters.openai_chat.connection import BoundedTransport, OversizedError, proxy_for
+from goldgate.adapters.openai_chat.addresses import NO_KEY, address_of, key_of, proxy_for
+from goldgate.adapters.openai_chat.connection import BoundedTransport, OversizedError
 from goldgate.contracts.llm import LLMSpec, Price
 from goldgate.domain.conversation import ChatMessage
-from goldgate.domain.errors import PermanentError, first_line, root_cause
+from goldgate.domain.errors import first_line, root_cause
 from goldgate.domain.models.completions import (
     Completion,
     NoCompletion,
-    TokenUse,
-    ids_in,
     read_completion,
     read_error,
-    written_message,
 )
+from goldgate.domain.models.messages import ids_in, written_messages
 from goldgate.domain.models.providers import PROVIDERS, UNNAMED
 from goldgate.domain.models.retrying import asked_wait_s, next_wait_s
 from goldgate.domain.models.trouble import Trouble
+from goldgate.domain.models.usage import TokenUse
 from goldgate.ports.model import ChatReply, ModelRefusedError, ModelUnavailableError, ModelUse, ToolDefinition
-
-_NO_KEY = "none"
-"""Sent to an endpoint that asks for no key: the client refuses to send nothing."""
 
 _MILLION = 1_000_000
 
@@ -91,7 +88,7 @@ class OpenAIChatModel:
         self._now = now
         self._provider = PROVIDERS[spec.provider] if spec.provider else UNNAMED
         self._sampling = {self._provider.renamed.get(name, name): v for name, v in spec.parameters.given.items()}
-        url, self._key = _address(spec, env), _key(spec, env)
+        url, self._key = address_of(spec, env), key_of(spec, env)
         parts = urlsplit(url)
         self._shown_url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         transport = BoundedTransport(max_bytes=spec.max_response_bytes, proxy=proxy_for(url, env))
@@ -101,10 +98,11 @@ class OpenAIChatModel:
             api_key=self._key,
             max_retries=0,
             timeout=spec.timeout_seconds,
-            default_headers={"Accept-Encoding": "identity"},  # a bound on what is read would mean little otherwise
             http_client=httpx2.Client(transport=transport, timeout=spec.timeout_seconds, follow_redirects=False),
         )
-        # The client takes these from the environment of the process, and would send them to any endpoint.
+        # The client takes these from the environment of the process, and would send them to any endpoint; headers that
+        # stand there even in place of its key.
+        self._client._custom_headers = {"Accept-Encoding": "identity"}  # noqa: SLF001 - there is no other way
         self._client.organization = env.get("OPENAI_ORG_ID") if spec.provider == "openai" else None
         self._client.project = env.get("OPENAI_PROJECT_ID") if spec.provider == "openai" else None
 
@@ -161,7 +159,7 @@ class OpenAIChatModel:
         asked: dict[str, Any] = {
             **self._sampling,
             "model": self._spec.model,
-            "messages": [written_message(message, self._provider) for message in messages],
+            "messages": written_messages(messages, self._provider),
         }
         if tools:
             asked["tools"] = [_tool(tool) for tool in tools]
@@ -209,7 +207,10 @@ class OpenAIChatModel:
         return answer.content
 
     def _failed(self, error: openai.APIStatusError) -> _Failure:
-        read: NoCompletion = read_error(error.status_code, error.response.content)
+        # What is told is cut, and half a key would not be found afterwards.
+        content = error.response.content
+        content = content if self._key == NO_KEY else content.replace(self._key.encode(), b"[key]")
+        read: NoCompletion = read_error(error.status_code, content)
         asked_s = asked_wait_s(error.response.headers, now=self._now())
         return _Failure(trouble=read.trouble, told=read.told, status=error.status_code, asked_s=asked_s)
 
@@ -244,39 +245,8 @@ class OpenAIChatModel:
 
     def _told(self, failure: _Failure) -> str:
         kind = f"status {failure.status}" if failure.status is not None else failure.trouble.value
-        text = failure.told if self._key == _NO_KEY else failure.told.replace(self._key, "[key]")
+        text = failure.told if self._key == NO_KEY else failure.told.replace(self._key, "[key]")
         return f"Model `{self._spec.model}` at {self._shown_url} gave {kind}: {text[:300]}."
-
-
-def _address(spec: LLMSpec, env: Mapping[str, str]) -> str:
-    if spec.base_url is not None:
-        return spec.base_url
-    if spec.base_url_from is not None:
-        return _required(env, spec.base_url_from.env, "that `baseUrlFrom` of the LLM names")
-    provider = PROVIDERS[spec.provider or ""]
-    for name in provider.variables:
-        _required(env, name, f"that the address of provider `{spec.provider}` is made of (or give `baseUrl`)")
-    return provider.address(env)
-
-
-def _key(spec: LLMSpec, env: Mapping[str, str]) -> str:
-    if spec.api_key_from is not None:
-        name, why = spec.api_key_from.env, "that `apiKeyFrom` of the LLM names"
-    elif spec.provider is not None and (default := PROVIDERS[spec.provider].key_variable) is not None:
-        name, why = default, f"that provider `{spec.provider}` expects its key in (or give `apiKeyFrom`)"
-    else:
-        return _NO_KEY
-    key = _required(env, name, why).strip()
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        # The libraries below would quote it in their error.
-        raise PermanentError(f"Found white space or odd characters in `{name}`; expected a key. Set it anew.")
-    return key
-
-
-def _required(env: Mapping[str, str], name: str, why: str) -> str:
-    if not (value := env.get(name)):
-        raise PermanentError(f"Found no environment variable `{name}`; expected the one {why}. Set it.")
-    return value
 
 
 def _tool(tool: ToolDefinition) -> dict[str, JsonValue]:

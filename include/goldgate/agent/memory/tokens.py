@@ -47,7 +47,7 @@ def message_tokens(message: ChatMessage) -> int:
     if message.tool_call_id:
         tokens += count_tokens(message.tool_call_id)
     for call in message.tool_requests:
-        tokens += CALL_TOKENS + count_tokens(call.id) + count_tokens(call.name) + count_tokens(call.arguments)
+        tokens += CALL_TOKENS + sum(map(count_tokens, (call.id, call.name, call.arguments, call.extra)))
     return tokens
 
 

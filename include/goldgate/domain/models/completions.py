@@ -1,27 +1,24 @@
-"""Read what an endpoint calls a chat completion, however it is written, and write what is asked of it.
+"""Read what an endpoint calls a chat completion, however it is written.
 
-Endpoints differ: ids are missing or repeated, arguments are objects, usage is text. What can be understood without
-guessing is; the rest is trouble of a named kind. Nothing here raises for what an endpoint wrote.
+Endpoints differ: ids are missing or repeated, arguments are objects, errors come as answers. What can be
+understood without guessing is; the rest is trouble of a named kind. Nothing here raises for what an endpoint wrote.
 """
 
-import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from goldgate.domain.conversation import ChatMessage, ToolRequest
-from goldgate.domain.models.providers import Provider
+from goldgate.domain.conversation import ToolRequest
 from goldgate.domain.models.trouble import Trouble, classify
+from goldgate.domain.models.usage import TokenUse, read_use
 
 _LONGEST_ID = 40
 """OpenAI's own bound for the id of a call."""
-_LONGEST_NAME = 64
-_ODD_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]")
-_MOST_TOKENS = 10**9
-"""No call of any model uses more; a larger number is no count."""
+_LONGEST_EXTRA = 65_536
+"""Of what comes with a call and is sent back with it: Google's signatures are some thousand characters long."""
 
 _FINISH: Final = {
     "stop": "stop",
@@ -37,20 +34,14 @@ _FINISH: Final = {
     "content_filter": "content_filter",
     "safety": "content_filter",
     "refusal": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
 }
+_NO_USE: Final = TokenUse()
 FINISH_REASONS = frozenset({*_FINISH.values(), "unknown"})
 """All that a reader of a completion is ever told."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenUse:
-    """What a call used, as the endpoint says."""
-
-    tokens_in: int = 0
-    tokens_out: int = 0
-    tokens_cached: int = 0
-    """Part of `tokens_in`."""
-    is_told: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +61,7 @@ class NoCompletion:
 
     trouble: Trouble
     told: str
-    use: TokenUse = TokenUse()
+    use: TokenUse = _NO_USE
     """It may have cost all the same."""
 
 
@@ -81,6 +72,26 @@ def read_completion(body: bytes, *, taken: AbstractSet[str] = frozenset()) -> Co
         body: As it came.
         taken: Ids of calls that the conversation holds already.
     """
+    value = _read_object(body)
+    if isinstance(value, NoCompletion):
+        return value
+    use = read_use(value.get("usage"))
+    choices = value.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if (error := _error_inside(value, choice)) is not None:
+        return replace(error, use=use)
+    if choice is None:
+        return NoCompletion(trouble=Trouble.NO_COMPLETION, told="an answer without a choice", use=use)
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        return NoCompletion(trouble=Trouble.NO_COMPLETION, told="a choice without a message", use=use)
+    requests = tuple(_requests(message, taken=set(taken)))
+    content = _content(message)
+    reason = _finish_reason(choice.get("finish_reason"), is_whole=bool(content or requests))
+    return Completion(content=content, tool_requests=requests, finish_reason=reason, use=use)
+
+
+def _read_object(body: bytes) -> dict[str, Any] | NoCompletion:
     if not body.strip():
         return NoCompletion(trouble=Trouble.GARBLED, told="an empty answer")
     try:
@@ -91,18 +102,7 @@ def read_completion(body: bytes, *, taken: AbstractSet[str] = frozenset()) -> Co
         return NoCompletion(trouble=Trouble.NO_COMPLETION if is_page else Trouble.GARBLED, told=told)
     if not isinstance(value, dict):
         return NoCompletion(trouble=Trouble.NO_COMPLETION, told="JSON that is no object")
-    use = _use(value.get("usage"))
-    choices = value.get("choices")
-    if not isinstance(choices, list) or not choices:
-        return _without_choice(value, use)
-    choice = choices[0]
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        return NoCompletion(trouble=Trouble.NO_COMPLETION, told="a choice without a message", use=use)
-    requests = tuple(_requests(message, taken=set(taken)))
-    content = _content(message)
-    reason = _finish_reason(choice.get("finish_reason"), is_whole=bool(content or requests))
-    return Completion(content=content, tool_requests=requests, finish_reason=reason, use=use)
+    return value
 
 
 def read_error(status: int, body: bytes) -> NoCompletion:
@@ -129,14 +129,15 @@ def _of_error(error: Mapping[str, Any] | str, *, status: int) -> NoCompletion:
     return NoCompletion(trouble=classify(status, codes=codes, message=text[:1000]), told=_printable(text))
 
 
-def _without_choice(value: Mapping[str, Any], use: TokenUse) -> NoCompletion:
-    """Some gateways answer with status 200 and an error inside."""
-    error = value.get("error")
-    if isinstance(error, dict | str) and error:
-        code = error.get("code") if isinstance(error, dict) else None
-        status = code if isinstance(code, int) and not isinstance(code, bool) else 0
-        return _of_error(error, status=status)
-    return NoCompletion(trouble=Trouble.NO_COMPLETION, told="an answer without a choice", use=use)
+def _error_inside(value: Mapping[str, Any], choice: object) -> NoCompletion | None:
+    """Find an error in an answer with status 200: gateways give one if the endpoint behind them breaks off."""
+    of_choice = choice.get("error") if isinstance(choice, dict) else None
+    error = value.get("error") or of_choice or (value if value.get("object") == "error" else None)
+    if not isinstance(error, dict | str) or not error:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    status = int(code) if isinstance(code, int | str) and re.fullmatch("[1-5][0-9][0-9]", str(code)) else 0
+    return _of_error(error, status=status)
 
 
 def _content(message: Mapping[str, Any]) -> str:
@@ -174,7 +175,13 @@ def _requests(message: Mapping[str, Any], *, taken: set[str]) -> Iterator[ToolRe
             id=fresh,
             name=whole_text(name) if isinstance(name, str) else "",
             arguments=_arguments(function.get("arguments")),
+            extra=_extra(call.get("extra_content")),
         )
+
+
+def _extra(extra: object) -> str:
+    text = json.dumps(extra) if isinstance(extra, dict) and extra else ""
+    return text if len(text) <= _LONGEST_EXTRA else ""
 
 
 def _arguments(arguments: object) -> str:
@@ -193,36 +200,6 @@ def _fresh_id(given: str, taken: AbstractSet[str]) -> str:
     return made
 
 
-def _use(usage: object) -> TokenUse:
-    """Read what was used: OpenAI's fields, else Anthropic's; of the cached tokens also DeepSeek's and Moonshot's."""
-    if not isinstance(usage, dict):
-        return TokenUse()
-    tokens_out = _count(usage.get("completion_tokens", usage.get("output_tokens")))
-    cached = next(filter(None, (_count(value) for value in _cached_fields(usage))), 0)
-    tokens_in = _count(usage.get("prompt_tokens"))
-    if tokens_in is None and (fresh := _count(usage.get("input_tokens"))) is not None:
-        # Anthropic counts what was read from and written to the cache beside the input, not in it.
-        tokens_in = fresh + cached + (_count(usage.get("cache_creation_input_tokens")) or 0)
-    if not tokens_in or tokens_out is None:
-        return TokenUse()  # no call reads nothing: a usage of zeros is none
-    return TokenUse(tokens_in=tokens_in, tokens_out=tokens_out, tokens_cached=min(cached, tokens_in), is_told=True)
-
-
-def _cached_fields(usage: Mapping[str, Any]) -> Iterator[object]:
-    details = usage.get("prompt_tokens_details", usage.get("input_tokens_details"))
-    if isinstance(details, dict):
-        yield details.get("cached_tokens")
-    yield usage.get("prompt_cache_hit_tokens")
-    yield usage.get("cache_read_input_tokens")
-    yield usage.get("cached_tokens")
-
-
-def _count(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if 0 <= value <= _MOST_TOKENS and value == int(value) else None
-
-
 def whole_text(text: str) -> str:
     """Replace halves of characters, which no file or connection takes."""
     try:
@@ -234,46 +211,3 @@ def whole_text(text: str) -> str:
 
 def _printable(text: str) -> str:
     return " ".join(whole_text(text[:1000]).split())
-
-
-def written_message(message: ChatMessage, provider: Provider) -> dict[str, Any]:
-    """Write a message of the conversation as one provider takes it."""
-    written: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_requests:
-        written["tool_calls"] = [
-            {
-                "id": _written_id(asked.id, provider),
-                "type": "function",
-                "function": {"name": _written_name(asked.name), "arguments": _written_arguments(asked, provider)},
-            }
-            for asked in message.tool_requests
-        ]
-    if message.tool_call_id is not None:
-        written["tool_call_id"] = _written_id(message.tool_call_id, provider)
-    return written
-
-
-def _written_name(name: str) -> str:
-    """A name that the model made up is refused by strict endpoints, and with it the whole conversation."""
-    return _ODD_IN_NAME.sub("_", name)[:_LONGEST_NAME] or "_"
-
-
-def _written_arguments(asked: ToolRequest, provider: Provider) -> str:
-    if not provider.wants_json_arguments:
-        return asked.arguments
-    try:
-        is_object = isinstance(json.loads(asked.arguments), dict)
-    except (ValueError, RecursionError):
-        is_object = False
-    return asked.arguments if is_object else json.dumps({"not_json": asked.arguments})
-
-
-def _written_id(given: str, provider: Provider) -> str:
-    if not provider.wants_nine_letter_ids or re.fullmatch(r"[a-zA-Z0-9]{9}", given):
-        return given
-    return hashlib.sha256(given.encode()).hexdigest()[:9]
-
-
-def ids_in(messages: Sequence[ChatMessage]) -> set[str]:
-    """Collect the ids of all calls of a conversation."""
-    return {asked.id for message in messages for asked in message.tool_requests}

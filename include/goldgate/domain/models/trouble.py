@@ -95,6 +95,7 @@ _BY_STATUS = {
 _BY_CODE = {
     "rate_limit_error": Trouble.RATE_LIMIT,
     "rate_limit_exceeded": Trouble.RATE_LIMIT,
+    "rate_limited": Trouble.RATE_LIMIT,
     "overloaded_error": Trouble.SERVER,
     "server_error": Trouble.SERVER,
 }

@@ -150,7 +150,9 @@ def _answered(state: RunState, event: Answered) -> Step:
 def _model_replied(state: RunState, event: ModelReplied) -> Step:
     is_cut = event.finish_reason == "length"
     event = replace(event, calls=told_apart(event.calls))
-    requests = tuple(ToolRequest(id=call.id, name=call.name, arguments=call.arguments) for call in event.calls)
+    requests = tuple(
+        ToolRequest(id=call.id, name=call.name, arguments=call.arguments, extra=call.extra) for call in event.calls
+    )
     said = ChatMessage(role="assistant", content=event.content, tool_requests=requests)
     heard = replace(
         state,

@@ -79,6 +79,8 @@ class Call:
     name: str
     arguments: str
     """The JSON text that the model wrote."""
+    extra: str = ""
+    """JSON text that its endpoint wants back with it."""
     nature: Nature = Nature.ASK
     need: Need = Need.NOTHING
     question: str = ""

@@ -5,17 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldgate.domain.conversation import ChatMessage, ToolRequest
+from goldgate.domain.conversation import ToolRequest
 from goldgate.domain.models.completions import (
     FINISH_REASONS,
     Completion,
     NoCompletion,
-    TokenUse,
     read_completion,
     read_error,
-    written_message,
 )
-from goldgate.domain.models.providers import PROVIDERS, UNNAMED
 from goldgate.domain.models.trouble import Trouble
 
 JSON = st.recursive(
@@ -31,6 +28,7 @@ FIELDS = {
             {},
             optional={
                 "id": JSON,
+                "extra_content": JSON,
                 "function": JSON | st.fixed_dictionaries({}, optional={"name": JSON, "arguments": JSON}),
             },
         ),
@@ -39,7 +37,14 @@ FIELDS = {
     "function_call": JSON | st.fixed_dictionaries({}, optional={"name": JSON, "arguments": JSON}),
     "refusal": JSON,
 }
-USAGE_FIELDS = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "prompt_tokens_details")
+USAGE_FIELDS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "input_tokens",
+    "output_tokens",
+    "prompt_tokens_details",
+    "total_tokens",
+)
 ANSWERS = st.fixed_dictionaries(
     {},
     optional={
@@ -154,6 +159,18 @@ class TestReadCompletion:
 
         assert found.tool_requests == (ToolRequest(id="c", name="", arguments="{}"),)
 
+    def test_keeps_what_the_endpoint_wants_back_with_a_call(self):
+        signed = {"google": {"thought_signature": "abc"}}
+        found = read({"tool_calls": [call(extra_content=signed), call(id="d"), call(id="e", extra_content="odd")]})
+
+        extras = [asked.extra for asked in found.tool_requests]
+        assert (json.loads(extras[0]), extras[1:]) == (signed, ["", ""])
+
+    def test_drops_what_is_too_long_to_be_carried_along(self):
+        found = read({"tool_calls": [call(extra_content={"a": "x" * 70_000})]})
+
+        assert found.tool_requests[0].extra == ""
+
     def test_reads_a_call_of_the_old_form(self):
         found = read({"function_call": {"name": "add", "arguments": '{"a": 1}'}}, finish_reason="function_call")
 
@@ -178,53 +195,29 @@ class TestReadCompletion:
         assert read({"content": ""}, finish_reason=None).finish_reason == "unknown"
 
 
-class TestUse:
+class TestAnErrorInsideAnAnswer:
     @pytest.mark.parametrize(
-        ("usage", "use"),
+        ("answer", "trouble"),
         [
-            ({"prompt_tokens": 10, "completion_tokens": 5}, (10, 5, 0)),
-            ({"prompt_tokens": 10, "completion_tokens": 0}, (10, 0, 0)),
-            ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}, (10, 5, 4)),
-            (
-                {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 40}},
-                (10, 5, 10),
-            ),
-            ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_cache_hit_tokens": 4}, (10, 5, 4)),  # DeepSeek
-            (  # Anthropic's own fields: what came from the cache is not in the input
-                {
-                    "input_tokens": 10,
-                    "output_tokens": 5,
-                    "cache_read_input_tokens": 4,
-                    "cache_creation_input_tokens": 2,
-                },
-                (16, 5, 4),
-            ),
+            ({"error": {"message": "gone", "code": 502}, "choices": [{"message": {"content": ""}}]}, Trouble.SERVER),
+            ({"choices": [{"message": {"content": ""}, "error": {"message": "gone", "code": 502}}]}, Trouble.SERVER),
+            ({"error": {"message": "slow down", "code": "429"}}, Trouble.RATE_LIMIT),
+            ({"object": "error", "message": "slow down", "type": "rate_limited", "code": "1300"}, Trouble.RATE_LIMIT),
+            ({"error": {"message": "no", "code": 20042}}, Trouble.BAD_REQUEST),
         ],
     )
-    def test_is_read_from_the_fields_of_several_providers(self, usage, use):
-        tokens_in, tokens_out, cached = use
-        expected = TokenUse(tokens_in=tokens_in, tokens_out=tokens_out, tokens_cached=cached, is_told=True)
+    def test_is_read_wherever_it_stands(self, answer, trouble):
+        """An empty text beside it is no answer: the endpoint behind a gateway broke off."""
+        found = read_completion(json.dumps({**answer, "usage": {"prompt_tokens": 9, "completion_tokens": 1}}).encode())
 
-        assert read({"content": "Hi."}, usage=usage).use == expected
+        assert isinstance(found, NoCompletion)
+        assert (found.trouble, found.use.tokens_in) == (trouble, 9)
 
-    @pytest.mark.parametrize(
-        "usage",
-        [
-            None,
-            "10",
-            {},
-            {"prompt_tokens": "10", "completion_tokens": "5"},
-            {"prompt_tokens": -1, "completion_tokens": 5},
-            {"prompt_tokens": 10, "completion_tokens": None},
-            {"prompt_tokens": True, "completion_tokens": 5},
-            {"prompt_tokens": 1.5, "completion_tokens": 5},
-            {"prompt_tokens": 10**400, "completion_tokens": 5},
-            {"prompt_tokens": 0, "completion_tokens": 0},
-        ],
-    )
-    def test_that_cannot_be_is_none(self, usage):
-        """What nobody measured is unmeasured, never 0 tokens for 0 dollars."""
-        assert read({"content": "Hi."}, usage=usage).use == TokenUse()
+    @pytest.mark.parametrize("error", [None, {}, "", False])
+    def test_is_none_if_nothing_stands_there(self, error):
+        found = read_completion(json.dumps({"error": error, "choices": [{"message": {"content": "Hi."}}]}).encode())
+
+        assert isinstance(found, Completion)
 
 
 class TestReadError:
@@ -246,29 +239,3 @@ class TestReadError:
     @given(st.integers(100, 599), st.binary(max_size=100))
     def test_is_safe_whatever_comes(self, status, content):
         read_error(status, content)
-
-
-class TestWrittenMessage:
-    ASKED = ChatMessage(
-        role="assistant", content="", tool_requests=(ToolRequest(id="call-1", name="add two!", arguments="{oops"),)
-    )
-
-    def test_holds_only_names_that_strict_endpoints_take(self):
-        function = written_message(self.ASKED, UNNAMED)["tool_calls"][0]["function"]
-
-        assert function == {"name": "add_two_", "arguments": "{oops"}
-
-    @pytest.mark.parametrize("provider", ["anthropic", "google", "mistral", "vllm"])
-    def test_wraps_arguments_that_are_no_object_for_those_who_refuse_them(self, provider):
-        function = written_message(self.ASKED, PROVIDERS[provider])["tool_calls"][0]["function"]
-
-        assert json.loads(function["arguments"]) == {"not_json": "{oops"}
-
-    def test_gives_call_and_result_the_same_id_where_ids_have_a_form(self):
-        mistral = PROVIDERS["mistral"]
-        result = ChatMessage(role="tool", content="3", tool_call_id="call-1")
-        written = written_message(self.ASKED, mistral)["tool_calls"][0]["id"]
-
-        assert written == written_message(result, mistral)["tool_call_id"]
-        assert len(written) == 9
-        assert written.isalnum()

@@ -1,7 +1,9 @@
 from typing import get_args
 
+import pytest
+
 from goldgate.contracts.llm import ProviderName
-from goldgate.domain.models.providers import PROVIDERS
+from goldgate.domain.models.providers import PROVIDERS, address_problem
 
 
 class TestProviders:
@@ -27,3 +29,33 @@ class TestProviders:
         )
         azure = {"AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"}
         assert PROVIDERS["azure"].address(azure) == "https://mine.openai.azure.com/openai/v1"
+
+
+class TestAddressProblem:
+    @pytest.mark.parametrize(
+        ("url", "told"),
+        [
+            ("localhost:8000/v1", "neither"),
+            ("ftp://h/v1", "neither"),
+            ("//h/v1", "neither"),
+            ("http:///v1", "no host"),
+            ("http://[::1", "broken"),
+            ("http://h:port/v1", "broken"),
+            ("http://h:99999/v1", "broken"),
+            ("http://a..b/v1", "broken"),
+            (f"http://{'a' * 64}.example/v1", "broken"),
+            ("http://h/v1?api-version=1", "query"),
+            ("http://h/v1#part", "query"),
+            ("http://a b/v1", "white space"),
+            (" http://h/v1", "white space"),
+        ],
+    )
+    def test_is_named_before_anything_is_asked(self, url, told):
+        assert told in (address_problem(url) or "")
+
+    @pytest.mark.parametrize(
+        "url",
+        ["http://h", "https://h:8443/v1/", "http://[::1]:8000/v1", "http://u:p@10.0.0.1/v1", "https://b\u00fc.de/"],
+    )
+    def test_is_none_of_an_address(self, url):
+        assert address_problem(url) is None
