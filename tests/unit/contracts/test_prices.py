@@ -33,6 +33,7 @@ class TestPriceOf:
             {"model": "claude-haiku-4-5"},
             {"provider": None, "baseUrl": "https://gateway/v1"},
             {"provider": "azure"},
+            {"provider": "xai", "model": "grok-4-0709"},  # costs twice as much above 128,000 tokens
         ],
     )
     def test_is_never_guessed(self, fields):
