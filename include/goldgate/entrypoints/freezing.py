@@ -214,15 +214,15 @@ def _built_in(
         # People know the folder, not its copy.
         problems = [replace(each, where=each.where.replace(str(copied), str(agent.folder))) for each in error.problems]
         raise ContractError(problems) from None
-    _require_unchanged(copied, before, agent=agent, by="corpus builder")
+    _require_unchanged(copied, before, agent=agent)
     return rows
 
 
-def _require_unchanged(copied: Path, before: Mapping[str, str], *, agent: AgentFolder, by: str) -> None:
+def _require_unchanged(copied: Path, before: Mapping[str, str], *, agent: AgentFolder) -> None:
     if changed := sorted(dict(before.items() ^ digest_files(copied).items())):
         raise PermanentError(
-            f"The {by} of `{agent.agent.metadata.name}` changed `{'`, `'.join(changed)}` in the agent's folder; "
-            "expected it to be left as it is. Write elsewhere."
+            f"The corpus builder of `{agent.agent.metadata.name}` changed `{'`, `'.join(changed)}` in the agent's "
+            "folder; expected it to be left as it is. Write elsewhere."
         )
 
 
@@ -234,8 +234,5 @@ def _held_pins(agent: AgentFolder, *, copied: Path, env: Mapping[str, str]) -> l
     for tool in pins:
         refuse_unfit_schemas(tool.definition, server=tool.server)
     if pins:
-        before = digest_files(copied)
-        offered = ask_servers(agent, folder=copied, env=env)
-        _require_unchanged(copied, before, agent=agent, by="start of the tool servers")
-        refuse_drift(pins, offered, agent=name)
+        refuse_drift(pins, ask_servers(agent, folder=copied, env=env), agent=name)
     return pins

@@ -15,6 +15,7 @@ from goldgate.agent.tools.pins import read_pins, refuse_other_pins
 from goldgate.agent.tools.toolbox import Toolbox
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints.tool_folders import WorkingCopy
 from goldgate.ports.model import ToolDefinition
 from goldgate.ports.tools import ToolResult, ToolSession
 
@@ -37,7 +38,10 @@ def open_toolbox(agent: AgentFolder, *, bundle: Path, env: Mapping[str, str]) ->
 
 
 class LateToolSession:
-    """A session whose adapter is imported, and whose server is started, when a tool is first called."""
+    """A session whose adapter is imported, and whose server is started, when a tool is first called.
+
+    A program works in a copy of the folder, which is removed when the session is closed.
+    """
 
     def __init__(self, server: MCPServer, *, folder: Path, env: Mapping[str, str]) -> None:
         """Remember how to open it.
@@ -51,6 +55,7 @@ class LateToolSession:
         self._secrets = _secrets(server, env)
         self._lock = threading.Lock()
         self._session: ToolSession | None = None
+        self._copy: WorkingCopy | None = None
 
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         """List what the server offers."""
@@ -65,15 +70,19 @@ class LateToolSession:
         with self._lock:
             if self._session is not None:
                 self._session.close()
+            if self._copy is not None:
+                self._copy.close()
 
     def _opened(self) -> ToolSession:
         with self._lock:
             if self._session is None:
                 from goldgate.adapters.mcp_tools.session import McpToolSession  # noqa: PLC0415 - import cost, see above
 
-                self._session = McpToolSession(
-                    self._server, folder=self._folder, path=self._path, secrets=self._secrets
-                )
+                folder = self._folder
+                if self._server.spec.command is not None:
+                    self._copy = WorkingCopy(folder)
+                    folder = self._copy.path
+                self._session = McpToolSession(self._server, folder=folder, path=self._path, secrets=self._secrets)
             return self._session
 
 

@@ -102,11 +102,12 @@ class TestFreezeAgent:
         with pytest.raises(PermanentError, match=r"no tool `plus` at tool server `calc`, which offers `add`, `fail`"):
             frozen(tmp_path, "tools: [{mcpServer: calc, allow: [plus]}]\n")
 
-    def test_refuses_a_server_that_writes_into_the_agents_folder(self, tmp_path):
+    def test_is_not_changed_by_a_server_that_writes_where_it_works(self, tmp_path):
         writing = SERVER_PROGRAM.replace("import os\n", "import os\nopen('left-behind', 'w').close()\n", 1)
 
-        with pytest.raises(PermanentError, match="changed `left-behind` in the agent's folder"):
-            frozen(tmp_path, "tools: [{mcpServer: calc, allow: [add]}]\n", **{"server.py": writing})
+        bundle = frozen(tmp_path, "tools: [{mcpServer: calc, allow: [add]}]\n", **{"server.py": writing})
+
+        assert not (bundle.path / "left-behind").exists()
 
     def test_leaves_nothing_behind_when_it_fails(self, tmp_path):
         with pytest.raises(ContractError, match="ids that differ"):

@@ -2,15 +2,20 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from goldgate.agent.bundle import verify_bundle
+from goldgate.agent.folder import read_agent
 from goldgate.domain.errors import PermanentError
+from goldgate.domain.runs.state import Call
 from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.freezing import freeze_agent, propose_agent_pins
 from goldgate.entrypoints.pinning import refuse_unfit_schemas
+from goldgate.entrypoints.tool_folders import WorkingCopy
 from goldgate.entrypoints.tool_parts import open_toolbox
 from goldgate.ports.model import ToolDefinition
 from tests.fakes import scripted_mcp_program
@@ -148,10 +153,65 @@ class TestTheCommand:
         assert "\x9b" not in ran.output
 
 
+class TestAProgramThatWritesWhereItWorks:
+    """Databases, caches, bytecode: a bundle with a file more is no longer that bundle."""
+
+    WRITES = PROGRAM.replace("HELD: list", "open('state.db', 'a').write('x')\nHELD: list", 1)
+
+    def test_leaves_the_bundle_as_it_was_frozen(self, tmp_path):
+        bundle = frozen(pin_tools(folder(tmp_path, program=self.WRITES)))
+        toolbox = open_toolbox(read_agent(bundle.path), bundle=bundle.path, env=ENV)
+
+        said = toolbox.call(Call(id="c", name="echo", arguments="{}"), within_s=10)
+        toolbox.close()
+
+        assert not said.is_error
+        assert verify_bundle(bundle.path) == bundle.digest
+
+    def test_works_in_a_copy_that_goes_when_it_is_closed(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        (tmp_path / "made" / "agents" / "other").mkdir(parents=True)
+        (tmp_path / "made" / "server.py").write_text("pass")
+
+        copy = WorkingCopy(tmp_path / "made")
+        (copy.path / "state.db").write_text("x")
+        there = sorted(each.name for each in copy.path.iterdir())
+        copy.close()
+        copy.close()
+
+        assert there == ["server.py", "state.db"]
+        assert [each.name for each in tmp_path.iterdir()] == ["made"]
+
+    def test_is_not_started_where_there_is_no_place_for_a_copy(self, tmp_path, monkeypatch):
+        """Nobody needs to ask whether such a call acted."""
+        bundle = frozen(pin_tools(folder(tmp_path)))
+        toolbox = open_toolbox(read_agent(bundle.path), bundle=bundle.path, env=ENV)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no-such-folder"))
+
+        said = toolbox.call(Call(id="c", name="echo", arguments="{}"), within_s=10)
+
+        assert (said.is_error, said.is_fate_unknown) == (True, False)
+        assert "is not available" in said.content
+
+    def test_leaves_nothing_behind_for_long_when_its_process_is_killed(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        (tmp_path / "made").mkdir()
+        held = WorkingCopy(tmp_path / "made")
+        left = tmp_path / "goldgate-tool-left"
+        left.mkdir()
+        (left / ".held").touch()
+        for place in (left, held.path.parent):
+            os.utime(place, (0, 0))
+
+        WorkingCopy(tmp_path / "made").close()
+
+        assert not left.exists()
+        assert held.path.exists()
+        held.close()
+
+
 class TestOpenToolbox:
     def test_offers_what_was_frozen(self, tmp_path):
-        from goldgate.agent.folder import read_agent
-
         bundle = frozen(pin_tools(folder(tmp_path)))
         toolbox = open_toolbox(read_agent(bundle.path), bundle=bundle.path, env=ENV)
 
