@@ -77,11 +77,11 @@ class Preparation:
                 span.set("goldgate.retrieval.candidates", len(found.ids))
                 if found.failure is not None:
                     span.set("goldgate.retrieval.degraded", self.safety.outside("vectors", found.failure))
+                if found.relevance is not None and found.relevance < knowledge.spec.min_relevance:
+                    self.safety.note("out_of_domain", "no passage is about what is asked", span)
+                    return self._refusal()
         except (PermanentError, TransientError) as error:
             return Broke(reason=self.safety.outside("retrieval", error))
-        if found.relevance is not None and found.relevance < knowledge.spec.min_relevance:
-            self.safety.note("out_of_domain", "no passage is about what is asked", span)
-            return self._refusal()
         with self.waterfall.span("rerank") as span:
             ordered = knowledge.rerank(self.question, found.ids)
             asked = count_tokens(self.question) + sum(map(count_tokens, self.attachments))
@@ -95,7 +95,12 @@ class Preparation:
         prompts, spec = self.equipment.folder.prompts, self.equipment.folder.agent.spec.safety
         with self.waterfall.span("safety") as span:
             shown = [
-                replace(passage, text=self.safety.noted(guard_passage(passage.text, spec=spec), span).text)
+                # A title is read as well. An id stays as it is: answers cite it.
+                replace(
+                    passage,
+                    title=self.safety.noted(guard_passage(passage.title, spec=spec), span).text,
+                    text=self.safety.noted(guard_passage(passage.text, spec=spec), span).text,
+                )
                 for passage in self.passages
             ]
         context = render_context(shown, self.attachments)

@@ -34,9 +34,11 @@ class SafetyLog:
 
     def note(self, flag: SafetyFlag, reason: str, span: OpenSpan) -> None:
         """Note one. The reason says what kind of thing it was, never what was found."""
-        span.set("goldgate.safety.flag", flag)
-        span.set("goldgate.safety.reason", reason)
         with self._lock:
+            # Several things may be found in one span: lists, of which one place belongs together.
+            for name, value in (("goldgate.safety.flags", flag), ("goldgate.safety.reasons", reason)):
+                before = span.attributes.get(name, [])
+                span.set(name, [*(before if isinstance(before, list) else []), value])
             self._blocks.append(SafetyBlock(flag=flag, reason=reason, span_id=span.span_id))
 
     def noted(self, guarded: Guarded, span: OpenSpan) -> Guarded:

@@ -6,8 +6,9 @@ from pydantic import Field, model_validator
 
 from goldgate.contracts.base import Contract
 
-Part = Literal["tuned", "held-out"]
-"""Whether the rules were written with the text in sight, or it was put away until they stood."""
+Part = Literal["tuned", "held-out", "other-hand"]
+"""Whether the rules were written with the text in sight, it was put away until they stood, or somebody else wrote it
+to refute them; after that measurement the rules were mended for what it showed."""
 
 
 class LabelledSpan(Contract):

@@ -24,7 +24,7 @@ _LOOK_ALIKES = str.maketrans(
 
 _LOOK_ALIKES.update({0x1F1E6 + place: ord("A") + place for place in range(26)})  # regional indicators, which make flags
 _LEET = str.maketrans("013457@$", "oieastas")
-_MIXED_WORD = re.compile(r"\b(?=[a-z0-9@$]{0,20}[a-z])(?=[a-z]{0,20}[0134578@$])[a-z0134578@$]{4,24}\b", re.IGNORECASE)
+_MIXED_WORD = re.compile(r"\b(?=[a-z0-9@$]{0,20}[a-z])(?=[a-z]{0,20}[0134578@$])[a-z0134578@$]{3,24}\b", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>\n]{0,200}>|<!--|-->")
 _MARKUP = re.compile(r"[*`~|]+|(?<=\w)_(?=\w)|(?<=[A-Za-z])[^\w\s'](?=[A-Za-z])")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")

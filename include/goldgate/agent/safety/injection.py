@@ -19,6 +19,15 @@ MARK = "[removed: text that speaks to the model]"
 
 _QUESTION = GatedPatterns(IN_QUESTION)
 _CONTEXT = GatedPatterns(IN_CONTEXT)
+_OWN_WORK = re.compile(
+    r"\b(?:how\s+(?:do|can|could|should|would)\s+(?:i|we|one)|how\s+to|(?:can|may|should)\s+(?:i|we)|"
+    r"do\s+(?:i|we)\s+(?:have|need)\s+to)\s+"
+    r"(?:pretend|ignore|skip|drop|bypass|forget|override|disregard|discard|print|show|repeat|output|display|dump|copy)\b"
+    r"(?![^.?!\n]{0,60}\b(?:you|your|prompts?|instructions?|above|hidden|secret)\b)",
+    re.IGNORECASE,
+)
+"""`How do I skip all existing rules in ruff?`: who asks is to do it, not the model."""
+
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -29,7 +38,7 @@ def readable(text: str) -> str:
 
 def holds_injection(question: str) -> bool:
     """Tell whether a question, in readable form, tries to replace the agent's instructions."""
-    return any(_QUESTION.found_in(view) for view in plain_views(question))
+    return any(_QUESTION.found_in(_OWN_WORK.sub(" ", view)) for view in plain_views(question))
 
 
 def speaks_to_the_model(text: str) -> bool:

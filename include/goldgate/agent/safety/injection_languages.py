@@ -1,8 +1,22 @@
-"""What texts say that speak to a model, in German, French, Spanish, Italian, Portuguese and Dutch."""
+"""What texts say that speak to a model, in languages other than English: more in those of the west than elsewhere."""
+
+# ruff: noqa: RUF001 - letters of other scripts are what is looked for
 
 _GERMAN_RULES = r"(?:(?:system)?anweisung|regel|vorgabe|richtlinie|instruktion|systemprompt)\w{0,3}"
 _FRENCH_RULES = r"(?:instructions|consignes|règles|directives)"
 _SPANISH_RULES = r"(?:instrucciones|reglas|normas|indicaciones|istruzioni|regole|instruções|regras)"
+
+_ELSEWHERE: tuple[str, ...] = (
+    # Only the commonest form, "ignore all earlier instructions": Russian and Ukrainian, Polish, Turkish, Chinese,
+    # Japanese, Korean, Arabic.
+    r"(?:игнорируй|игнорируйте|ігноруй|забудь|забудьте)\s+(?:[а-яёіїє]+\s+){0,3}(?:инструкци|указани|правил|інструкці|вказівк)",
+    r"\b(?:z?ignoruj|pomiń|zapomnij o)\s+(?:\w+\s+){0,3}(?:instrukcj|polece|zasad)",
+    r"\b(?:önceki|yukarıdaki)\s+(?:\w+\s+){0,2}(?:talimat|komut|kural)\w{0,8}\s+(?:yok say|unut|görmezden gel)",
+    r"(?:忽略|无视|無視|忘记|忘記)[^。\n]{0,12}(?:指令|指示|提示|规则|規則)",
+    r"(?:指示|命令|ルール|プロンプト)を[^。\n]{0,6}(?:無視|忘れ)",
+    r"(?:지시|명령|지침|규칙)\S{0,3}\s+(?:모두\s+|전부\s+)?(?:무시|잊)",
+    r"(?:تجاهل|انس)\s+(?:\w+\s+){0,2}(?:التعليمات|الأوامر|القواعد)",
+)
 
 OTHER_LANGUAGES: tuple[str, ...] = (
     (
@@ -48,6 +62,7 @@ OTHER_LANGUAGES: tuple[str, ...] = (
         r"\brepite todo lo que"
     ),
     r"\bnegeer\s+(?:alle|de|je)\s+(?:\w+\s+)?(?:instructies|regels)",
+    *_ELSEWHERE,
 )
 
 _GERMAN_MODEL = r"(?:ki|assistent(?:en)?|sprachmodelle?|modell|chatbots?)"
