@@ -23,6 +23,7 @@ from typing import IO, Any, Final
 
 from pydantic import JsonValue
 
+from goldgate.domain.secret_text import SecretText
 from goldgate.ports.foreign import CallableFailure
 
 Say = Callable[[str, str], None]
@@ -36,9 +37,6 @@ _LONGEST_LINE: Final = 2000
 _LINES_PER_QUESTION: Final = 100
 _MOST_LINES: Final = 1000
 """What a process may print is earned by questions, so that one that prints for ever fills no log."""
-
-_SHORTEST_SECRET: Final = 4
-"""Shorter ones stand in any text by chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +63,7 @@ class CallableProcess:
         self._spec = spec
         self._say = say
         self._clock = clock
+        self._secrets = SecretText(spec.secrets)
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(spec.max_concurrency)
         self._life: _Life | None = None
@@ -76,7 +75,7 @@ class CallableProcess:
         """Start it now."""
         life = self._alive()
         problem = life.what if isinstance(life, CallableFailure) else life.await_ready(within_s=within_s)
-        return None if problem is None else self._without_secrets(problem)
+        return None if problem is None else self._secrets.cut_from(problem)
 
     def ask(
         self, request: Mapping[str, JsonValue], *, within_s: float, traceparent: str
@@ -156,13 +155,7 @@ class CallableProcess:
         life.retire()
 
     def _scrubbed(self, line: str, trace_id: str) -> None:
-        self._say(self._without_secrets(line)[:_LONGEST_LINE], trace_id)
-
-    def _without_secrets(self, text: str) -> str:
-        for secret in self._spec.secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "[secret]")
-        return text
+        self._say(self._secrets.cut_from(line)[:_LONGEST_LINE], trace_id)
 
 
 @dataclass(kw_only=True)

@@ -82,6 +82,14 @@ class Made:
     def predict(self, request):
         return self.word
 '''
+PRINTS_KEY = """
+import os
+
+def predict(request):
+    print("the key is", os.environ["KEY"])
+    print(repr(os.environ["KEY"]))
+    print("that was it")
+"""
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -168,6 +176,16 @@ class TestAsking:
 
         tried.await_line("LookupError: the key is [secret]")
         assert "s3cr3t-value" not in str(tried.said)
+
+    def test_cuts_a_key_of_many_lines_out_of_what_it_logs(self, tmp_path):
+        key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END KEY-----"
+        tried = Tried(tmp_path, env={"KEY": key}, secrets=[key], program=PRINTS_KEY)
+
+        tried.ask("hello")
+
+        tried.await_line("that was it")
+        assert "MIIE" not in str(tried.said)
+        tried.process.close()
 
     def test_inherits_nothing_but_what_is_given(self, tried, monkeypatch):
         monkeypatch.setenv("NOT_DECLARED", "1")

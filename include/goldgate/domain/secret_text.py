@@ -1,0 +1,42 @@
+"""Secrets in what others wrote: cut out whole, line by line, in pieces, and as code prints them.
+
+A secret that was encoded, or taken apart by whoever printed it, is not found.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+CUT: Final = "[secret]"
+
+_SHORTEST: Final = 4
+"""Shorter ones stand in any text by chance."""
+_LONG: Final = 128
+"""A longer one may be printed on a line that is cut, so that its whole is never seen: keys and service accounts."""
+_PIECE: Final = 32
+
+
+class SecretText:
+    """Takes secrets out of text."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """Prepare every form of the secrets that is looked for, longest first."""
+        forms = {form for secret in secrets for form in _forms(secret)}
+        self._forms = sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)
+
+    def cut_from(self, text: str) -> str:
+        """Replace every secret, and every line or piece of a long one."""
+        for form in self._forms:
+            text = text.replace(form, CUT)
+        while CUT + CUT in text:
+            text = text.replace(CUT + CUT, CUT)
+        return text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    lines = [line.strip() for line in secret.splitlines()]
+    for whole in (*lines, repr(secret)[1:-1], json.dumps(secret)[1:-1]):
+        yield whole
+        if len(whole) > _LONG:
+            yield from (whole[at : at + _PIECE] for at in range(0, len(whole) - _PIECE + 1, _PIECE))
