@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,6 +50,7 @@ _ENVIRONMENT: Final = {
 }
 _PASSING: Final = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
 _PASSING_STATUS: Final = {408, 429}
+_COLLISION: Final = re.compile(r"IntegrityError|UniqueViolation")
 _NOT_THERE: Final = "RESOURCE_DOES_NOT_EXIST"
 _ALREADY_THERE: Final = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
 _LOCK_WITHIN_S: Final = 30.0
@@ -218,7 +220,7 @@ class MlflowRegistry:
         try:
             yield
         except MlflowException as error:
-            if error.error_code in _PASSING:
+            if _passes(error):
                 raise TransientError(f"MLflow at {self._uri} did not {what}: {connection_problem(error)}") from error
             raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {first_line(error)}") from error
         except OSError as error:
@@ -301,6 +303,15 @@ def _set_aside(folder: Path) -> None:
     aside = next(name for name in names if not name.exists())
     folder.rename(aside)
     log.warning("registry.bundle.set_aside", extra={"folder": str(folder), "aside": str(aside)})
+
+
+def _passes(error: MlflowException) -> bool:
+    """Whether the same may succeed later.
+
+    MLflow's client sends again what a busy server has not answered in time, while that is still being written: the two
+    collide in the database, and the server calls the second one a bad request.
+    """
+    return error.error_code in _PASSING or (error.error_code == "BAD_REQUEST" and bool(_COLLISION.search(str(error))))
 
 
 def _is_refusal(error: OSError) -> bool:

@@ -59,6 +59,7 @@ _ENVIRONMENT: Final = {
 }
 _PASSING: Final = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
 _PASSING_STATUS: Final = {408, 429}
+_COLLISION: Final = re.compile(r"IntegrityError|UniqueViolation")
 
 _LONGEST_PARAM: Final = 6000
 """Characters of a parameter that MLflow takes."""
@@ -200,7 +201,7 @@ class MlflowTracking:
         try:
             yield
         except MlflowException as error:
-            if error.error_code in _PASSING:
+            if _passes(error):
                 raise TransientError(f"MLflow at {self._uri} did not {what}: {connection_problem(error)}") from error
             raise PermanentError(f"MLflow at {self._uri} refuses to {what}: {first_line(error)}") from error
         except OSError as error:
@@ -290,6 +291,15 @@ def _key(name: str) -> str:
 
 def _numbers(*names: str) -> Sequence[Any]:
     return [Property(name, DataType.double) for name in names]
+
+
+def _passes(error: MlflowException) -> bool:
+    """Whether the same may succeed later.
+
+    MLflow's client sends again what a busy server has not answered in time, while that is still being written: the two
+    collide in the database, and the server calls the second one a bad request.
+    """
+    return error.error_code in _PASSING or (error.error_code == "BAD_REQUEST" and bool(_COLLISION.search(str(error))))
 
 
 def _is_refusal(error: OSError) -> bool:
