@@ -40,20 +40,27 @@ IN_QUESTION = (
     ),
     r"\bnone of your (?:\w+\s+)?(?:rules|instructions|guidelines)\b",
     (
-        r"\b(?:disregard|ignore|forget)\s+(?:the above|what (?:you (?:were|have been|are) told|i (?:said|told you|wrote)))\b"
+        r"\b(?:disregard|ignore|forget)\s+"
+        r"(?:the above|what (?:you (?:were|have been|are) told|i (?:said|told you|wrote)))\b"
         r"[^.?!\n]{0,20}(?:;|\b(?:and|instead)\b)"
     ),
-    r"\b(?:stop|instead|earlier|above|done)\b[^\n]{0,30}\bnew task\s*:|\byour (?:new|real|actual|only) "
-    r"(?:objective|task|goal|role|mission|purpose)\s*(?:is\b|:)",
+    (
+        r"\b(?:stop|instead|earlier|above|done)\b[^\n]{0,30}\bnew task\s*:|\byour (?:new|real|actual|only) "
+        r"(?:objective|task|goal|role|mission|purpose)\s*(?:is\b|:)"
+    ),
     (
         r"\b(?:previous|prior|earlier|safety)\s+(?:\w+\s+)?(?:restrictions?|rules|instructions|limits|guidelines)\s+"
         r"(?:are|have been|were)\s+(?:now\s+)?(?:lifted|removed|void|cancelled|suspended|revoked)\b[^.?!\n]{0,20}"
         r"\b(?:comply|obey|you)\b"
     ),
-    r"\b(?:previous|last) (?:system )?(?:message|prompt)\s+(?:was|is)\s+(?:only\s+|just\s+)?an?\s+(?:\w+\s+)?"
-    r"(?:test|mistake|joke|fake)\b",
-    r"\b(?:from this point(?: on| onwards?| forward)|henceforth),?\s+(?:you\b|answer|reply|respond|obey)|"
-    r"\bobey\s+(?:only\s+)?me\b",
+    (
+        r"\b(?:previous|last) (?:system )?(?:message|prompt)\s+(?:was|is)\s+(?:only\s+|just\s+)?an?\s+(?:\w+\s+)?"
+        r"(?:test|mistake|joke|fake)\b"
+    ),
+    (
+        r"\b(?:from this point(?: on| onwards?| forward)|henceforth),?\s+(?:you\b|answer|reply|respond|obey)|"
+        r"\bobey\s+(?:only\s+)?me\b"
+    ),
     # The same in other languages.
     *OTHER_LANGUAGES,
     # Become somebody else.
@@ -62,7 +69,8 @@ IN_QUESTION = (
         r"pretend (?:to be|that you|you(?:'re| are)))\b"
     ),
     rf"\bact (?:as|like) (?:if you (?:were|are|had)|(?:an? )?(?:{_WILD}|dan\b))",
-    rf"\byou(?:'re| are) (?:dan\b|an? {_WILD})|\bpretend you (?:have|had|can|do)\b|\byou have a new (?:role|identity)\b",
+    rf"\byou(?:'re| are) (?:dan\b|an? {_WILD})|\byou have a new (?:role|identity)\b",
+    r"\bpretend you (?:have|had|can|do)\b",
     r"\b(?:ai|assistant|model|chatbot) (?:with no|without(?: any)?) (?:rules|limits|restrictions|guidelines|filters)\b",
     (
         r"\b(?:jailbreak|jailbroken|do anything now|developer mode|god mode|dan mode)\b(?! (?:in|of|for|settings?)\b)|"
@@ -87,8 +95,10 @@ IN_QUESTION = (
     r"\byour (?:system )?(?:prompt|instructions?)\b[^.?!\n]{0,30}\b(?:verbatim|word for word|above)",
     r"\brepeat (?:everything|all (?:the )?(?:text|words)|the (?:text|words)) (?:above|before)",
     # Forge the conversation.
-    r"<\|(?:im_start|im_end|system|assistant|user|endoftext)\|>|(?-i:\[/?INST\])|<</?SYS>>|"
-    r"\[(?:system|assistant)\]\(#",
+    (
+        r"<\|(?:im_start|im_end|system|assistant|user|endoftext)\|>|(?-i:\[/?INST\])|<</?SYS>>|"
+        r"\[(?:system|assistant)\]\(#"
+    ),
     # Blanks are taken in one place only, and not over lines where a line begins: the time would grow with the square.
     (
         r"^[ \t]*(?:#{2,}[ \t]*)?(?:system|assistant)[ \t]{0,9}(?:prompt[ \t]{0,9})"
@@ -158,13 +168,18 @@ IN_CONTEXT = (
     rf"\b(?:instructions?|note|message|important)\s+(?:to|for)\s+(?:the\s+)?{_MODEL}\b",
     r"\binstructions?\s+(?:for|to)\s+(?:the\s+|all\s+)?(?:ai\s+)?agents?\s*:",
     rf"\b(?:hey|hi|hello|ok|dear)\s+{_NAMES}\b|\b(?:chatgpt|claude),\s+(?:when|please|you|if)\b",
-    rf"\b(?:the assistant|{_ONLY_MODEL}s?(?: \w+)?) (?:must|should|has to|needs to) (?:now |always )?"
-    r"(?:call|transfer|send|score|grant|rate|hire|delete)\b",
+    (
+        rf"\b(?:the assistant|{_ONLY_MODEL}s?(?: \w+)?) (?:must|should|has to|needs to) (?:now |always )?"
+        r"(?:call|transfer|send|score|grant|rate|hire|delete)\b"
+    ),
     r"\byou must (?:now|immediately) (?:call|invoke|use|run|execute|send)\b|\bas the assistant, ",
     r"\bthe user (?:has )?(?:authori[sz]ed|wants|permitted|allowed|instructed)\s+(?:you|the assistant) to\b",
     # Send what was said elsewhere, by a picture or an address.
     r"\b(?:append|add|include|insert|embed|render)\b[^.?!\n]{0,40}!\[[^\]\n]{0,80}\]\(https?:",
-    r"https?://[^\s)]{1,200}[?&=](?:[a-z_]{1,30}=)?[{<\[](?:the )?(?:user|conversation|chat|data|secret|history|message)",
+    (
+        r"https?://[^\s)]{1,200}[?&=](?:[a-z_]{1,30}=)?[{<\[](?:the )?"
+        r"(?:user|conversation|chat|data|secret|history|message)"
+    ),
     # What a poisoned tool says of itself.
     (
         r"\bbefore using this tool\b[^\n]{0,80}\b(?:read|open|send|pass|call|include|fetch)\b|"
