@@ -35,7 +35,8 @@ LEASE_S: Final = 30.0
 """A process that hangs keeps its run so long. One that died gives it up at once, on the same machine."""
 
 _FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 10.0
+_LONGEST_PAUSE_S: Final = 5.0
+"""Between looks at an agent that is not ready: an order to end the run is heard so late; `task cancel` waits 10 s."""
 
 _LOOK_EVERY_S: Final = 0.05
 _SETTLE_LOOKS: Final = 20

@@ -235,7 +235,7 @@ class TestAnAgentThatIsNotThere:
 
         assert waiting.status.phase is Phase.PENDING
         assert sum(pauses) == pytest.approx(60)
-        assert max(pauses) <= 10
+        assert max(pauses) <= 5
 
     def test_may_be_waited_for_any_number_of_times(self):
         desk = Desk()

@@ -1,6 +1,9 @@
 """`goldgate task ...`: what is printed, and the exit codes on which scripts rely."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -36,9 +39,12 @@ def home(tmp_path):
     return tmp_path / "home"
 
 
+def given_to(home) -> dict[str, str]:
+    return {"GOLDGATE_HOME": str(home), "GOLDGATE_AGENTS": str(home / "agents"), "GOLDGATE_OTLP_URL": "off"}
+
+
 def run(home, *words: str, **env: str) -> Result:
-    given = {"GOLDGATE_HOME": str(home), "GOLDGATE_AGENTS": str(home / "agents"), "GOLDGATE_OTLP_URL": "off", **env}
-    found = CliRunner().invoke(goldgate, ["task", *words], env=given)
+    found = CliRunner().invoke(goldgate, ["task", *words], env={**given_to(home), **env})
     assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
     assert found.exit_code != ExitCode.DEFECT, found.stderr
     return found
@@ -57,6 +63,20 @@ def asking(home):
     write_folder(home / "agents" / "tiny", LLM, agent("person: {}"))
     with ScriptedEndpoint(Answer(body=ASKS), Answer(body=completion("Done."))) as endpoint:
         yield {"MODEL_URL": endpoint.url}
+
+
+class TestRunInTheBackground:
+    def test_goes_on_by_itself_when_its_agent_is_ready(self, home):
+        with ScriptedEndpoint(Answer(body=completion("Done."))) as endpoint:
+            asked = (sys.executable, "-m", "goldgate.entrypoints.cli", "task", "run", "late", "Hello?", "--name", "bg")
+            env = {**os.environ, **given_to(home), "MODEL_URL": endpoint.url}
+            begun = subprocess.run([*asked, "--no-wait"], env=env, capture_output=True, check=False)
+            waits = run(home, "wait", "bg", "--timeout", "100ms")
+            write_folder(home / "agents/late", LLM, agent().replace("name: tiny", "name: late"))
+            done = run(home, "wait", "bg", "--timeout", "60s")
+
+        assert (begun.returncode, waits.exit_code, done.exit_code) == (ExitCode.DONE, ExitCode.TRY_AGAIN, ExitCode.DONE)
+        assert done.stdout == "Done.\n"
 
 
 class TestGet:

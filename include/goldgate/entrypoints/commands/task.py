@@ -30,6 +30,8 @@ from goldgate.entrypoints.task_log import log_path, run_logged
 _RESUME = (sys.executable, "-m", "goldgate.entrypoints.cli", "task", "resume")
 _LONGEST_NAME = 63
 _WHERE = "the command line"
+_BACKGROUND_WAITS_S = 86_400.0
+"""Nobody sits before a run in the background: it goes on by itself when its agent is ready."""
 _ASKED = {
     "task_ref": "taskRef",
     "agent_name": "agentRef",
@@ -72,14 +74,17 @@ def task() -> None:
 @click.option("--max-cost-usd", type=float, default=None, help="Money.")
 @click.option("--timeout", type=Duration(), default=None, help="Time worked, over all processes.")
 @click.option(
-    "--wait-for-agent", type=Duration(), default="0s", show_default=True, help="How long to wait for a missing agent."
+    "--wait-for-agent",
+    type=Duration(),
+    default=None,
+    help="How long to wait for an agent that is not ready: not at all if not given, a day with --no-wait.",
 )
 @click.option("--no-wait", is_flag=True, help="Work on it in the background; say its name at once.")
 @command_with("table", "wide", "json", "yaml", "name")
 def run(
     filename: str | None,
     name: str | None,
-    wait_for_agent: float,
+    wait_for_agent: float | None,
     *,
     no_wait: bool,
     screen: Screen,
@@ -96,12 +101,13 @@ def run(
         runs = [_asked(given, name=name)]
     if no_wait:
         for one in runs:
-            _begin_in_background(one, settings=settings, wait_for_agent_s=wait_for_agent, screen=screen)
+            waits_s = _BACKGROUND_WAITS_S if wait_for_agent is None else wait_for_agent
+            _begin_in_background(one, settings=settings, wait_for_agent_s=waits_s, screen=screen)
         return ExitCode.DONE
     done = []
     for one in runs:
         screen.progress(f"taskrun {one.metadata.name}")
-        done.append(run_logged(one, settings=settings, env=os.environ, wait_for_agent_s=wait_for_agent))
+        done.append(run_logged(one, settings=settings, env=os.environ, wait_for_agent_s=wait_for_agent or 0.0))
     return _tell(screen, done)
 
 
