@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Final
 
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.digest import digest_bytes, digest_json, short
@@ -10,6 +11,14 @@ from goldgate.domain.runs.events import PersonSpoke, ToolReturned, ToolWaits, Wo
 from goldgate.domain.runs.limits import past_limit
 from goldgate.domain.runs.state import Call, Fate, Made, Nature, Need, Phase, RunState, Spent, Status
 from goldgate.domain.runs.steps import Effect, Happening, IllegalTransitionError, Step, ask, fail, united
+
+
+_DENIED: Final = {
+    Need.APPROVAL: "Not called: a person refused it",
+    Need.ANSWER: "A person was asked and gives no answer",
+    Need.FATE: "Called once, and nobody knows whether it acted; a person says that it is not to be made again",
+}
+"""What the model reads when a person denies, by what was asked."""
 
 
 def told_apart(calls: tuple[Call, ...]) -> tuple[Call, ...]:
@@ -100,9 +109,9 @@ def person_spoke(state: RunState, event: PersonSpoke) -> Step:
             )
         case _, Word.ANSWER:
             after = replace(call, fate=Fate.DONE, content=event.text)
-        case _:
+        case need, _:
             why = f": {event.text}" if event.text else "."
-            after = _done(call, f"Not called: a person refused it{why}")
+            after = _done(call, f"{_DENIED[need]}{why}")
     spoken = replace(state.with_call(after), status=Status.READY, error=None)
     said = Happening(reason="PersonSpoke", message=f"{who}: {event.word.value} `{call.name}` ({call.id})")
     return go_on_with_calls(spoken, (said,))

@@ -413,6 +413,13 @@ class TestTakenUp:
 
         assert step.effect is effect
 
+    def test_tells_no_model_that_a_call_was_not_made_when_nobody_knows(self):
+        waiting = after(TakenUp(), state=calling(call("pay"))).state
+
+        step = after(PersonSpoke(call_id="pay", word=Word.DENY), state=waiting)
+
+        assert step.state.messages[-1].content.startswith("Called once, and nobody knows whether it acted")
+
     def test_makes_safe_calls_while_it_asks_about_others(self):
         step = after(TakenUp(), state=calling(call("look", nature=Nature.PURE), call("pay")))
 
