@@ -32,6 +32,7 @@ from goldgate.contracts.llm import LLMSpec
 from goldgate.domain.digest import canonical_json, digest_bytes
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints import model_parts
+from goldgate.entrypoints.identifier_parts import identifier_books
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.traces import SpanSink
 
@@ -80,7 +81,9 @@ def load_foreign(bundle: Path, *, env: Mapping[str, str], sink: SpanSink | None 
     digest = verify_bundle(bundle)
     folder = read_foreign(bundle)
     asker = _asker(folder, env=env)
-    return ForeignRuntime(ForeignEquipment(folder=folder, asker=asker, digest=digest, sink=sink or NoSink()))
+    return ForeignRuntime(
+        ForeignEquipment(folder=folder, asker=asker, digest=digest, sink=sink or NoSink(), books=identifier_books())
+    )
 
 
 def load_packaged(bundle: Path, *, env: Mapping[str, str]) -> ForeignRuntime:
@@ -92,6 +95,7 @@ def load_packaged(bundle: Path, *, env: Mapping[str, str]) -> ForeignRuntime:
     digest = verify_bundle(bundle)
     folder = read_foreign(bundle)
     asker = _asker(folder, env=env, program=Path(sys.executable))
+    # Without books: their libraries are no part of the agent's environment.
     return ForeignRuntime(ForeignEquipment(folder=folder, asker=asker, digest=digest))
 
 

@@ -16,6 +16,7 @@ from goldgate.contracts.task_runs import RunLimits
 from goldgate.domain.digest import Digest, digest_json, short
 from goldgate.domain.runs.state import Limits
 from goldgate.ports.agents import Delegate
+from goldgate.ports.identifiers import IdentifierBooks
 from goldgate.ports.traces import SpanSink
 
 
@@ -31,6 +32,8 @@ class ForeignEquipment:
     stopwatch: Stopwatch = time.perf_counter
     new_id: NewId = secrets.token_hex
     now_ns: Callable[[], int] = time.time_ns
+    books: IdentifierBooks | None = None
+    """What personal numbers are checked by. None: only those with a check of our own are found."""
 
 
 class ForeignRuntime:
@@ -101,6 +104,7 @@ class ForeignRuntime:
             digest=parts.digest,
             prompt_id=self.prompt_id,
             waterfall=waterfall,
+            books=parts.books,
         )
 
     def predict(self, request: PredictRequest, *, parent_span_id: str | None = None) -> PredictResponse:

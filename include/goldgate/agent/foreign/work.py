@@ -31,6 +31,7 @@ from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.runs.events import AgentReady, Answered, Broke, ToolReturned
 from goldgate.domain.runs.limits import remaining
 from goldgate.domain.runs.state import Call, Limits, RunState, Spent
+from goldgate.ports.identifiers import IdentifierBooks
 
 _UNKNOWN_FATE = (
     "fate: a process ended while the agent was asked, and it may have acted. See what it did, and start a new run; "
@@ -51,6 +52,7 @@ class ForeignWork:
         digest: str,
         prompt_id: str,
         waterfall: Waterfall,
+        books: IdentifierBooks | None,
     ) -> None:
         self._folder = folder
         self._asker = asker
@@ -59,6 +61,7 @@ class ForeignWork:
         self._digest = digest
         self._prompt_id = prompt_id
         self._waterfall = waterfall
+        self._books = books
         self._safety = SafetyLog(trace_id=waterfall.trace_id)
         self._question: Question | None = None
         self._said: Said | None = None
@@ -84,7 +87,7 @@ class ForeignWork:
             return Broke(reason="unmetered: the agent does not report its usage, and tokens or money are limited")
         with self._waterfall.span("safety") as span:
             said = [turn.content for turn in question.history]
-            guarded = guard_question(question.text, history=said, spec=spec.safety.as_checks())
+            guarded = guard_question(question.text, history=said, spec=spec.safety.as_checks(), books=self._books)
             if self._safety.noted(guarded, span).is_refused:
                 return Answered(
                     output=guarded.text,
@@ -115,7 +118,7 @@ class ForeignWork:
             return Broke(reason=past, flags=self._safety.flags, spent=said.spent)
         with self._waterfall.span("safety") as span:
             checks = self._folder.agent.spec.safety.as_checks()
-            answer = self._safety.noted(guard_answer(said.answer, spec=checks), span).text
+            answer = self._safety.noted(guard_answer(said.answer, spec=checks, books=self._books), span).text
             if said.refused:
                 self._safety.note("refused_by_model", "the agent refused", span)
         return Answered(
@@ -201,9 +204,13 @@ class ForeignWork:
         checks = self._folder.agent.spec.safety.as_checks()
         with self._waterfall.span("safety") as span:
             marked = [
-                self._safety.noted(guard_attachment(text, spec=checks), span).text for text in question.attachments
+                self._safety.noted(guard_attachment(text, spec=checks, books=self._books), span).text
+                for text in question.attachments
             ]
-        turns = [Turn(role=turn.role, content=guard_turn(turn.content, spec=checks).text) for turn in question.history]
+        turns = [
+            Turn(role=turn.role, content=guard_turn(turn.content, spec=checks, books=self._books).text)
+            for turn in question.history
+        ]
         return replace(question, attachments=[text for text in marked if text], history=turns)
 
 

@@ -16,6 +16,7 @@ from goldgate.contracts.task_runs import RunLimits
 from goldgate.domain.runs.events import TakenUp
 from goldgate.domain.runs.machine import advance
 from goldgate.domain.runs.state import Phase
+from goldgate.entrypoints.identifier_parts import identifier_books
 from goldgate.ports.foreign import CallableFailure
 from goldgate.ports.model import ModelUnavailableError
 from tests.fakes.foreign_folders import python_agent, write_endpoint
@@ -135,6 +136,9 @@ class TestCallable:
             ({"answer": "x", "unknown": 1}, "agent: its response breaks the contract"),
             (None, "agent: its response breaks the contract"),
             ({"answer": "", "error": "the database says: secret"}, "agent: it reports an error"),
+            ("", "agent: found an empty answer; expected text"),
+            ({"answer": " \n", "citations": []}, "agent: found an empty answer; expected text"),
+            ({"answer": "x", "usage": {"tokens_in": 10**400}}, "agent: its response breaks the contract"),
         ],
     )
     def test_that_fails_tells_the_kind_and_nothing_it_wrote(self, tmp_path, failure, error):
@@ -158,6 +162,13 @@ class TestCallable:
 
         assert [agent.predict(asked()).refused for _ in range(3)] == [True, True, False]
 
+    def test_that_refuses_without_a_word_refuses_by_the_sentence_of_its_document(self, tmp_path):
+        target = ScriptedCallable({"answer": "", "refused": True})
+
+        response = brought(tmp_path, target, "safety: {refusal: I only know rooms.}\n").predict(asked())
+
+        assert (response.answer, response.refused, response.error) == ("I only know rooms.", True, None)
+
     def test_is_not_asked_what_its_document_blocks(self, tmp_path):
         spec = "safety: {refusal: No., blockInjections: true, blockPersonalData: true}\n"
         target = ScriptedCallable("My card is 4111 1111 1111 1111.")
@@ -170,6 +181,22 @@ class TestCallable:
         assert (blocked.safety_flags, blocked.unmeasured) == (["injection_in_question"], [])
         assert "4111" not in answered.answer
         assert answered.safety_flags == ["personal_data_in_answer"]
+
+    def test_is_guarded_by_the_books_that_agents_declared_here_are(self, tmp_path):
+        target = ScriptedCallable("Its BSN is 111222333.")
+        read = python_agent(tmp_path, "safety: {refusal: No., blockPersonalData: true}\n")
+        assert isinstance(read.agent.spec, PythonAgentSpec)
+        asker = PythonAsker(read.agent.spec, target=target)
+        books = identifier_books()
+        agent = ForeignRuntime(ForeignEquipment(folder=read, asker=asker, digest="d" * 64, books=books))
+        earlier = [Turn(role="user", content="My BSN is 111222333.")]
+
+        asks = agent.predict(asked("Is BSN 111222333 mine?"))
+        answered = agent.predict(asked("Whose?", context=["The BSN is 111222333."], history=earlier))
+
+        assert asks.safety_flags == ["personal_data_in_question"]
+        assert answered.answer == "Its BSN is [redacted: national id]."
+        assert "111222333" not in str(target.requests)
 
     def test_is_held_to_the_length_of_what_is_asked(self, tmp_path):
         response = brought(tmp_path, ScriptedCallable("x"), "limits: {maxQuestionChars: 3}\n").predict(asked())
