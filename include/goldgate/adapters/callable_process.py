@@ -33,6 +33,9 @@ _RESTARTS_WITHIN_S: Final = 600
 _STOP_WITHIN_S: Final = 2.0
 """After its input has ended. Then it is killed."""
 
+_READ_ON_S: Final = 1.0
+"""After its end, for what it had written before."""
+
 _LONGEST_LINE: Final = 2000
 _LINES_PER_QUESTION: Final = 100
 _MOST_LINES: Final = 1000
@@ -89,9 +92,10 @@ class CallableProcess:
             if isinstance(life, CallableFailure):
                 return life
             within = min(give_up_at - self._clock(), self._spec.start_within_s)
-            if life.await_ready(within_s=within) is not None:
+            if (problem := life.await_ready(within_s=within)) is not None:
                 self._bury(life)
-                return CallableFailure(kind="unavailable", what="does not start")
+                # Up to what the import raised; what that said is in the log, and nothing for callers.
+                return CallableFailure(kind="unavailable", what=f"does not start: {problem.partition(':')[0]}")
             return self._asked(life, request, within_s=give_up_at - self._clock(), traceparent=traceparent)
         finally:
             self._places.release()
@@ -184,7 +188,9 @@ class _Life:
             self.is_over = True
             self._ready.set_result(f"its interpreter does not run: {error.strerror}")
             return
-        for target in (self._read, self._write, self._read_errors):
+        self._reader = threading.Thread(target=self._read, name="callable-read", daemon=True)
+        self._reader.start()
+        for target in (self._write, self._read_errors, self._watch):
             threading.Thread(target=target, name=f"callable-{target.__name__}", daemon=True).start()
 
     def await_ready(self, *, within_s: float) -> str | None:
@@ -283,6 +289,14 @@ class _Life:
             return CallableFailure(kind="too_large")
         value: JsonValue = said.get("value")
         return value
+
+    def _watch(self) -> None:
+        """Notice its end even while a child that it forked holds the pipe open."""
+        self._process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._reader.join(_READ_ON_S)
+        self._die()
 
     def _read_errors(self) -> None:
         """What its libraries write past Python. Several questions at a time: nobody knows for which."""

@@ -28,6 +28,9 @@ ENVIRONMENT_FILE: Final = "environment.json"
 _CALLABLE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _OURS: Final = frozenset({"HOME", "TMPDIR", "TRACEPARENT", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"})
 
+_MOST_TOKENS: Final = 10**12
+"""More in one answer is a mistake of whoever counted, and too much for a float to price."""
+
 
 def _callable_name(text: str) -> str:
     if not _CALLABLE.fullmatch(text):
@@ -183,12 +186,12 @@ ForeignAgent = PythonAgent | EndpointAgent
 class ForeignUsage(Contract):
     """What a callable used for one answer."""
 
-    tokens_in: int = Field(default=0, ge=0)
-    tokens_out: int = Field(default=0, ge=0)
-    tokens_cached: int = Field(default=0, ge=0)
-    cost_usd: float | None = Field(default=None, ge=0)
+    tokens_in: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    tokens_out: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    tokens_cached: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Left out: by the price in `agent.yaml`."""
-    llm_calls: int | None = Field(default=None, ge=0)
+    llm_calls: int | None = Field(default=None, ge=0, le=_MOST_TOKENS)
     """0 says that no model was asked: then no tokens are a fact, and not a hole."""
 
 

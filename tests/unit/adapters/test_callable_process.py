@@ -27,6 +27,11 @@ import time
 MEETING = threading.Barrier(2)
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
 @dataclasses.dataclass
 class Said:
     answer: str
@@ -60,6 +65,12 @@ def predict(request):
             print(number)
     if match[0] == "odd":
         return object()
+    if match[0] == "fork":
+        if os.fork() == 0:
+            time.sleep(60)
+        os._exit(3)
+    if match[0] == "mute":
+        raise Mute
     if match[0] == "nan":
         return float("nan")
     if match[0] == "class":
@@ -73,6 +84,18 @@ async def apredict(request):
     if request["question"] == "hang":
         await asyncio.sleep(60)
     return "async " + request["question"]
+
+
+LOOPS = set()
+
+
+class AsyncCall:
+    async def __call__(self, request):
+        LOOPS.add(asyncio.get_running_loop())
+        return len(LOOPS)
+
+
+called = AsyncCall()
 
 
 class Made:
@@ -167,7 +190,7 @@ class TestAsking:
         tried.await_line("native")
         assert ("this", TRACE) in tried.said
 
-    @pytest.mark.parametrize(("question", "what"), [("raise", "LookupError"), ("exit", "SystemExit")])
+    @pytest.mark.parametrize(("question", "what"), [("raise", "LookupError"), ("exit", "SystemExit"), ("mute", "Mute")])
     def test_tells_the_class_of_what_was_raised_and_nothing_of_its_text(self, tried, question, what):
         assert tried.ask(question) == CallableFailure(kind="raised", what=what)
 
@@ -254,6 +277,12 @@ class TestKindsOfCallable:
         assert tried.ask("two") == "async two"
         tried.process.close()
 
+    def test_may_be_an_object_with_an_async_call_which_keeps_its_loop(self, tmp_path):
+        tried = Tried(tmp_path, target="agent:called")
+
+        assert (tried.ask("one"), tried.ask("two")) == (1, 1)
+        tried.process.close()
+
     def test_may_be_a_class_with_predict(self, tmp_path):
         tried = Tried(tmp_path, target="agent:Made")
 
@@ -271,7 +300,10 @@ class TestKindsOfCallable:
         tried = Tried(tmp_path, target=target)
 
         assert tried.process.start(within_s=30) == f"importing it raised {said}"
-        assert tried.ask("hello") == CallableFailure(kind="unavailable", what="does not start")
+        outcome = tried.ask("hello")
+        assert outcome == CallableFailure(
+            kind="unavailable", what=f"does not start: importing it raised {said.partition(':')[0]}"
+        )
         tried.process.close()
 
     def test_that_raises_a_secret_at_its_import_is_told_without_it(self, tmp_path):
@@ -308,6 +340,9 @@ class TestLives:
     def test_a_process_that_died_is_told_of_and_replaced(self, tried):
         assert tried.ask("die") == CallableFailure(kind="died")
         assert tried.ask("hello") == "HELLO"
+
+    def test_a_process_that_died_is_noticed_though_its_child_lives_on(self, tried):
+        assert tried.ask("fork", within_s=50) == CallableFailure(kind="died")
 
     def test_a_process_is_not_started_for_ever(self, tmp_path):
         tried = Tried(tmp_path, max_restarts=1)

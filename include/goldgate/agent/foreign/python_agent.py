@@ -61,7 +61,8 @@ class PythonAsker:
         if response.error is not None:
             self._note("agent.reported", response.error, trace_id=question.trace_id)
             return Failed(reason="agent: it reports an error")
-        return self._said(response, took_ms=waterfall.total_ms("agent"))
+        said = self._said(response, took_ms=waterfall.total_ms("agent"))
+        return said if said.answer else Failed(reason="agent: found an empty answer; expected text")
 
     def close(self) -> None:
         """End its process."""
@@ -82,8 +83,9 @@ class PythonAsker:
         refused = response.refused
         if refused is None:
             refused = refusal is not None and refusal.casefold() in response.answer.casefold()
+        answer = response.answer if response.answer.strip() else ""
         return Said(
-            answer=response.answer,
+            answer=answer or (refusal or "" if refused else ""),
             refused=refused,
             citations=(response.citations or []) if "citations" in told else (),
             retrieved=(response.retrieved or []) if "retrieved" in told else (),

@@ -106,8 +106,12 @@ def resolve(name: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def failure(error: BaseException) -> dict[str, str]:
-    """Tell what was raised."""
-    return {"error": type(error).__name__, "text": str(error)[:LONGEST_LINE]}
+    """Tell what was raised, also when it cannot say so itself."""
+    try:
+        text = str(error)[:LONGEST_LINE]
+    except BaseException as of_its_text:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+        text = f"(its text raised {type(of_its_text).__name__})"
+    return {"error": type(error).__name__, "text": text}
 
 
 class Server:
@@ -120,8 +124,8 @@ class Server:
 
     def answer(self, call: dict[str, Any]) -> None:
         """Answer one question on this thread."""
-        with_trace(call, self._concurrency)
         try:
+            with_trace(call, self._concurrency)
             value = self._target(call["request"])
             if inspect.isawaitable(value):
                 value = asyncio.run(awaited(value))
@@ -152,8 +156,8 @@ class Server:
             if not gate:
                 gate.append(asyncio.Semaphore(self._concurrency))
             async with gate[0]:
-                with_trace(call, self._concurrency)
                 try:
+                    with_trace(call, self._concurrency)
                     value = await self._target(call["request"])
                     self._wire.send({"id": call["id"], "value": value}, call["most"])
                 except BaseException as error:  # noqa: BLE001 - as above
@@ -164,7 +168,12 @@ class Server:
 
     def run(self, lines: Iterable[bytes]) -> None:
         """Answer the way that the callable is made for."""
-        (self.on_loop if inspect.iscoroutinefunction(self._target) else self.on_threads)(lines)
+        (self.on_loop if is_async(self._target) else self.on_threads)(lines)
+
+
+def is_async(target: Any) -> bool:
+    """Tell whether it belongs on an event loop: an `async` function, or an object with an `async` call."""
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004 - not whether it can be called, but how
 
 
 async def awaited(value: Any) -> Any:
