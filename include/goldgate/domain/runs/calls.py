@@ -12,7 +12,6 @@ from goldgate.domain.runs.limits import past_limit
 from goldgate.domain.runs.state import Call, Fate, Made, Nature, Need, Phase, RunState, Spent, Status
 from goldgate.domain.runs.steps import Effect, Happening, IllegalTransitionError, Step, ask, fail, united
 
-
 _DENIED: Final = {
     Need.APPROVAL: "Not called: a person refused it",
     Need.ANSWER: "A person was asked and gives no answer",
@@ -109,9 +108,9 @@ def person_spoke(state: RunState, event: PersonSpoke) -> Step:
             )
         case _, Word.ANSWER:
             after = replace(call, fate=Fate.DONE, content=event.text)
-        case need, _:
+        case _:
             why = f": {event.text}" if event.text else "."
-            after = _done(call, f"{_DENIED[need]}{why}")
+            after = _done(call, f"{_DENIED[call.need]}{why}")
     spoken = replace(state.with_call(after), status=Status.READY, error=None)
     said = Happening(reason="PersonSpoke", message=f"{who}: {event.word.value} `{call.name}` ({call.id})")
     return go_on_with_calls(spoken, (said,))
