@@ -10,6 +10,7 @@ import pytest
 
 from goldgate.entrypoints import schemas
 from goldgate.entrypoints.cli import goldgate
+from goldgate.entrypoints.commands.common import ExitCode
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCE = CHECKOUT / "include" / "goldgate"
@@ -69,6 +70,14 @@ class TestCommands:
     def is_there(group: str, word: str) -> bool:
         found = goldgate.commands.get(group)
         return found is not None and (not word or not isinstance(found, click.Group) or word in found.commands)
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize("text", [goldgate.help or "", told(CHECKOUT / "README.md")], ids=["help", "README"])
+    def test_are_all_told(self, text):
+        sentence = text[text.index("Exit codes:") :][:400]
+
+        assert [code.name for code in ExitCode if not re.search(rf"\b{code.value}\s", sentence)] == []
 
 
 class TestProgramsAndFiles:

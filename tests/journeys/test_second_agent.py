@@ -119,6 +119,8 @@ class Journey:
         self.agents = folder / "agents"
         self.env = {
             **os.environ,
+            # No builder is found: images are what `test_agent_image.py` and the demo are about, and take half a minute.
+            "PATH": str(folder / "bin"),
             "GOLDGATE_HOME": str(folder / "home"),
             "GOLDGATE_AGENTS": str(self.agents),
             "GOLDGATE_AIRFLOW_URL": "http://airflow.invalid:8080",
@@ -162,6 +164,7 @@ class TestSecondAgent:
         write_agent(journey.agents, k=2)
         code, first = journey.goldgate("release", "run", AGENT, "--reason", "first")
         assert (code, first["closing"]["outcome"], first["canaryrecord"]["outcome"]) == (0, "promoted", "skipped")
+        assert first["build"]["image"]["reason"].startswith("no container builder works here")
         journey.seconds_until("1")
 
         write_agent(journey.agents, k=3)

@@ -22,11 +22,13 @@ def goldgate() -> None:
     goldgate ci airflow-helper                   check, evaluate, build, judge; moves nothing
     goldgate release run airflow-helper --reason "better prompt"
     goldgate traffic airflow-helper              who serves now
+    goldgate task run airflow-helper "How many task instances can run at once per scheduler?"
     goldgate rollback airflow-helper --reason "..."
     goldgate ledger verify                       check the history
 
     Exit codes: 0 done, 1 a gate said FAIL, 2 wrong usage, 3 UNDECIDED, 4 aborted in the canary or superseded,
-    5 impossible as it is, 70 a defect, 75 try again later. Addresses and folders come from GOLDGATE_* variables.
+    5 impossible as it is, 6 a TaskRun waits for a person, 70 a defect, 75 try again later, 130 interrupted. Addresses
+    and folders come from GOLDGATE_* variables: see include/docs/architecture.md.
     """  # noqa: D301 - a real backspace, by which click keeps the lines below it as they are
 
 

@@ -51,7 +51,7 @@ def task() -> None:
     """Run agents on one message, and look after the runs.
 
     \b
-    goldgate task run airflow-helper "What does parallelism limit?"
+    goldgate task run airflow-helper "How many task instances can run at once per scheduler?"
     goldgate task get                              all runs; -o wide, json, yaml, name
     goldgate task describe NAME                    all that is known of one
     goldgate task answer NAME --approve            say what a run waits for
