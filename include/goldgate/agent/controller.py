@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from goldgate.agent.equipment import Equipment
 from goldgate.agent.memory.compaction import compact
+from goldgate.agent.memory.tokens import definition_tokens
 from goldgate.agent.preparation import Preparation
 from goldgate.agent.safety.guards import guard_answer
 from goldgate.agent.safety.tool_results import as_data
@@ -88,7 +89,7 @@ class AgentWork:
         left = remaining(state.limits, state.spent)
         tools = self._equipment.toolbox.definitions
         try:
-            sent = compact(state.messages, budget=spec.limits.context_window_tokens)
+            sent = compact(state.messages, budget=spec.limits.context_window_tokens - definition_tokens(tools))
         except PermanentError as error:
             return Broke(reason=f"context: {first_line(error)}", flags=self._safety.flags)
         began_s = self._equipment.stopwatch()

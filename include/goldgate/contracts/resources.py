@@ -107,6 +107,7 @@ class Fallback(ResourceContract):
 
     llm: Name | None = None
     context_tokens: int | None = Field(default=None, ge=200)
+    """Of the conversation, the definitions of tools not counted."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> "Fallback":
@@ -196,7 +197,8 @@ class AgentLimits(ResourceContract):
     max_depth: int = Field(default=2, ge=0, le=8)
     """How deep agents may ask agents."""
     context_window_tokens: int = Field(default=32_000, ge=500)
-    """What is sent to the model in one call. A longer conversation is compacted for sending."""
+    """What is sent to the model in one call, definitions of tools included. A longer conversation is compacted for
+    sending. A model whose window holds the answer as well needs room for that beside it."""
     max_result_tokens: int = Field(default=4_000, ge=16)
     """What the model reads of one tool's result; the rest is cut, and the cut is marked."""
     max_question_chars: int = Field(default=20_000, ge=1)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from goldgate.agent.memory.tokens import message_tokens
+from goldgate.agent.memory.tokens import definition_tokens, message_tokens
 from goldgate.agent.runtime import AgentRuntime
 from goldgate.contracts.prediction import PredictRequest
 from goldgate.domain.conversation import ToolRequest
@@ -32,7 +32,21 @@ class TestTheWindowOfTheModel:
         assert (response.answer, len(model.conversations)) == ("Little.", 4)
         assert [sent[0].role for sent in model.conversations] == ["system"] * 4
         assert all(any(QUESTION in message.content for message in sent) for sent in model.conversations)
-        assert max(sum(map(message_tokens, sent)) for sent in model.conversations) <= 600
+        beside = definition_tokens([ADD])
+        assert max(sum(map(message_tokens, sent)) for sent in model.conversations) <= 600 - beside
+
+    def test_leaves_room_for_the_definitions_of_tools(self, tmp_path):
+        wordy = replace(ADD, description="Adds a number to another. " * 50)
+        talkative = InMemoryToolSession({"add": (ADD, lambda a: f"part {a}: " + "many words of little use, " * 500)})
+        model = ScriptedChatModel(asks(ToolRequest(id="c1", name="add", arguments='{"a": 1}')), says("Little."))
+        made = equipment(tmp_path, model, self.spec, session=talkative)
+        made.toolbox.definitions = (wordy,)
+
+        AgentRuntime(made).predict(PredictRequest(question=QUESTION))
+
+        (_, sent) = model.conversations
+        assert sum(map(message_tokens, sent)) + definition_tokens([wordy]) <= 600
+        assert sent[-1].role == "tool"
 
     def test_that_not_even_the_system_prompt_fits_ends_the_run_before_the_model_is_asked(self, tmp_path):
         model = ScriptedChatModel(says("Yes."))

@@ -47,8 +47,8 @@ class ConversationTooLargeError(PermanentError):
         """Say what would be needed."""
         super().__init__(
             f"Found a budget of {budget} tokens for a conversation; expected at least {least}, which the system prompt "
-            "and the beginning of the question take. Shorten the system prompt, or raise `contextWindowTokens` of the "
-            "agent's limits or `contextTokens` of its fallback."
+            "and the beginning of the question take. Shorten the system prompt, grant fewer tools, or raise "
+            "`contextWindowTokens` of the agent's limits or `contextTokens` of its fallback."
         )
         self.least = least
         self.budget = budget

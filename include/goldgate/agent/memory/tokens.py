@@ -4,9 +4,14 @@ Which tokenizer an endpoint uses is unknown, and fetching one needs a network. B
 same everywhere and near the truth; what a request really used is the endpoint's own figure, in `Usage`.
 """
 
+import json
 import re
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
 
 from goldgate.domain.conversation import ChatMessage
+from goldgate.ports.model import ToolDefinition
 
 _BYTES_PER_TOKEN = 4
 """English text holds about four bytes a token.
@@ -22,7 +27,7 @@ Source: OpenAI cookbook, "How to count tokens with tiktoken": three a message, a
 """
 
 CALL_TOKENS = 8
-"""What a tool call takes beside its id, name and arguments: the keys of its JSON. Our estimate, rather too high."""
+"""What a call, or a tool's definition, takes beside its texts: the keys of its JSON. Our estimate, rather too high."""
 
 CUT_MARK = " […]"
 """Ends a text that was cut, so that the model does not take the rest for told."""
@@ -49,6 +54,14 @@ def message_tokens(message: ChatMessage) -> int:
     for call in message.tool_requests:
         tokens += CALL_TOKENS + sum(map(count_tokens, (call.id, call.name, call.arguments, call.extra)))
     return tokens
+
+
+def definition_tokens(tools: Sequence[ToolDefinition]) -> int:
+    """Estimate how many tokens the tools take that are sent beside a conversation: name, description, arguments."""
+    return sum(
+        CALL_TOKENS + count_tokens(tool.name) + count_tokens(tool.description) + count_tokens(_json(tool.input_schema))
+        for tool in tools
+    )
 
 
 def cut_to_tokens(text: str, *, budget: int) -> str:
@@ -96,6 +109,10 @@ def cut_middle(text: str, *, budget: int) -> str:
     tail = room // 3
     head = whole[: room - tail].decode(errors="ignore")
     return head + mark + (whole[-tail:].decode(errors="ignore") if tail else "")
+
+
+def _json(schema: Mapping[str, JsonValue]) -> str:
+    return json.dumps(schema, ensure_ascii=False)
 
 
 def _bytes(text: str) -> bytes:
