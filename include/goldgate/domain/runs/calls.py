@@ -177,7 +177,7 @@ def _collected(state: RunState) -> RunState:
     )
     before, last = state.trail[: -len(state.calls)], state.trail[-len(state.calls) :]
     trail = tuple(
-        made if made.result else replace(made, result=_result_digest(made, call))
+        made if made.result else replace(made, result=_result_digest(call))
         for made, call in zip(last, state.calls[-len(last) :], strict=True)
     )
     return replace(state, messages=(*state.messages, *results), calls=(), trail=(*before, *trail))
@@ -198,10 +198,9 @@ def _done(call: Call, content: str) -> Call:
     return replace(call, fate=Fate.DONE, content=content, is_error=True)
 
 
-def _result_digest(made: Made, call: Call) -> str:
-    """Name what came back. Of a call that acts it is the act that counts: `ok` to another one is something new."""
-    acted = call.nature is not Nature.PURE and not call.is_error
-    return short(digest_json([made.call, call.content]) if acted else digest_bytes(call.content.encode()))
+def _result_digest(call: Call) -> str:
+    content = short(digest_bytes(call.content.encode()))
+    return content if call.nature is Nature.PURE or call.is_error else f"{loops.ACT}{content}"
 
 
 def _digest(call: Call) -> str:

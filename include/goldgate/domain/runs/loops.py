@@ -23,6 +23,13 @@ CYCLES = 3
 STALE = 6
 """So many results in a row that all were seen before, whatever was called: nothing new comes."""
 
+STALE_ACTS = 12
+"""So many of them if there are calls among them that act. What counts of an act is that it was done: ten messages that
+were sent, and gave `ok` each, are no loop, and a model that acts for ever is one."""
+
+ACT = "+"
+"""How the result of a call that acts begins."""
+
 NOT_MADE = "-"
 """In place of the result of a call that was not made because it repeats."""
 
@@ -57,13 +64,13 @@ def find_loop(trail: Sequence[Made], asked: str) -> Loop | None:
 def find_staleness(trail: Sequence[Made]) -> Loop | None:
     """Look whether the last results told nothing new."""
     results = [made.result for made in trail if made.result not in {"", NOT_MADE}]
-    if len(results) <= STALE:
+    row = STALE_ACTS if any(result.startswith(ACT) for result in results[-STALE:]) else STALE
+    if len(results) <= row:
         return None
-    if any(results[at] not in results[:at] for at in range(len(results) - STALE, len(results))):
+    if any(results[at] not in results[:at] for at in range(len(results) - row, len(results))):
         return None
-    return Loop(
-        kind=STALENESS, signature=STALENESS, description=f"the last {STALE} results of tools were all seen before"
-    )
+    description = f"the last {row} results of tools were all seen before"
+    return Loop(kind=STALENESS, signature=STALENESS, description=description)
 
 
 def _repetition(trail: Sequence[Made], asked: str) -> Loop | None:

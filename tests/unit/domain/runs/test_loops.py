@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.runs.events import AgentReady, ModelReplied, TakenUp, ToolReturned, Validated
-from goldgate.domain.runs.loops import SAME_CALLS, STALE, TRAIL, find_loop, find_staleness
+from goldgate.domain.runs.loops import SAME_CALLS, STALE, STALE_ACTS, TRAIL, find_loop, find_staleness
 from goldgate.domain.runs.machine import advance
 from goldgate.domain.runs.state import Call, Fate, Habits, Limits, Made, Nature, Phase, RunState, Stage
 from goldgate.domain.runs.steps import Effect
@@ -138,12 +138,21 @@ class TestARunInALoop:
         assert [call.fate for call in step.state.calls] == [Fate.STARTED] * 2 + [Fate.DONE] * 4
         assert "was asked for 2 times before in this reply" in step.state.calls[2].content
 
-    def test_is_no_row_of_different_acts_that_all_went_well(self):
+    @pytest.mark.parametrize(
+        ("acts", "phase", "told"),
+        [
+            (STALE_ACTS, Phase.READY_FOR_LLM, ()),
+            (STALE_ACTS + 1, Phase.READY_FOR_LLM, ("stale",)),
+            (STALE_ACTS + 2, Phase.FAILED, ("stale",)),
+        ],
+    )
+    def test_is_seen_later_in_different_acts_that_all_went_well(self, acts: int, phase: Phase, told: tuple[str, ...]):
+        """That it was done is what is new about an act, but not for ever."""
         state, _ = self.run(["x"], most=0)
-        for number in range(20):
+        for number in range(acts):
             state = self.turn(state, number, nature=Nature.ASK, gives="ok")
 
-        assert (state.phase, state.told) == (Phase.READY_FOR_LLM, ())
+        assert (state.phase, state.told) == (phase, told)
 
     def test_that_tells_nothing_new_is_told_anew_after_something_came(self):
         state, _ = self.run(["x"], most=0)
