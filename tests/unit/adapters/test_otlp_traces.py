@@ -11,7 +11,11 @@ from goldgate.ports.traces import SpanRecord
 from tests.fakes.scripted_collector import ScriptedCollector
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+PATIENT = OtlpOptions(linger_s=0.01, send_within_s=60, close_within_s=60)
+"""For what is to arrive, on a machine however busy."""
+
 QUICK = OtlpOptions(linger_s=0.01, send_within_s=2, close_within_s=5)
+"""For what is to be given up."""
 
 
 def span(number: int = 1, **fields) -> SpanRecord:
@@ -19,7 +23,7 @@ def span(number: int = 1, **fields) -> SpanRecord:
     return SpanRecord(**{**ids, "name": "preproc", "start_ns": 1_000, "end_ns": 3_000, **fields})
 
 
-def sink_of(url: str, *, options: OtlpOptions = QUICK, **headers: str) -> OtlpSpanSink:
+def sink_of(url: str, *, options: OtlpOptions = PATIENT, **headers: str) -> OtlpSpanSink:
     target = OtlpTarget(url=url, headers=headers)
     return OtlpSpanSink(lambda: target, resource={"service.name": "goldgate"}, schema_url=SCHEMA_URL, options=options)
 
@@ -77,7 +81,7 @@ class TestOtlpSpanSink:
 
     def test_sends_spans_that_end_together_in_one_message(self):
         with ScriptedCollector() as collector:
-            sink = sink_of(collector.url, options=OtlpOptions(linger_s=60, max_batch=5, close_within_s=5))
+            sink = sink_of(collector.url, options=OtlpOptions(linger_s=60, max_batch=5, close_within_s=60))
             for number in range(1, 6):
                 sink.record(span(number))
             assert collector.was_asked.wait(10)
@@ -87,7 +91,7 @@ class TestOtlpSpanSink:
 
     def test_sends_everything_when_it_is_closed(self):
         with ScriptedCollector() as collector:
-            sink = sink_of(collector.url, options=OtlpOptions(linger_s=60, max_batch=7, close_within_s=10))
+            sink = sink_of(collector.url, options=OtlpOptions(linger_s=60, max_batch=7, close_within_s=60))
             for number in range(1, 101):
                 sink.record(span(number))
             sink.close()
@@ -146,7 +150,7 @@ class TestOtlpSpanSink:
                     raise error
                 return OtlpTarget(url=collector.url)
 
-            sink = OtlpSpanSink(find, resource={}, schema_url=SCHEMA_URL, options=QUICK, first_wait_s=0.01)
+            sink = OtlpSpanSink(find, resource={}, schema_url=SCHEMA_URL, options=PATIENT, first_wait_s=0.01)
             sink.record(span())
             assert collector.was_asked.wait(10)
             sink.close()
