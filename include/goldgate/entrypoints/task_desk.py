@@ -1,7 +1,7 @@
 """What people do with recorded TaskRuns: find them, answer what they ask, cancel them. Works on none itself."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from goldgate.contracts.task_runs import CallStatus, TaskRun
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.events import Word
 from goldgate.domain.runs.state import Fate, Need, Phase
+from goldgate.entrypoints.refusals import refused
 from goldgate.ports.delivery import Clock
 from goldgate.ports.task_runs import RunWord, TaskRunStore
 
@@ -32,6 +33,21 @@ class Found:
     problems: tuple[str, ...] = ()
 
 
+def _gathered(names: Iterable[str], read: Callable[[str], TaskRun | None]) -> Found:
+    runs: list[TaskRun] = []
+    problems: list[str] = []
+    for name in names:
+        try:
+            run = read(name)
+        except PermanentError as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f"TaskRun `{name}`: {refused(error)}")
+        else:
+            runs += [] if run is None else [run]
+    return Found(runs=tuple(runs), problems=tuple(problems))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskDesk:
     """Reads runs and leaves words for them."""
@@ -51,20 +67,15 @@ class TaskDesk:
         return run
 
     def find_all(self, *, phases: Sequence[Phase] = (), agent: str | None = None) -> Found:
-        """Read all runs, by name. One damaged record does not hide the others."""
-        runs: list[TaskRun] = []
-        problems: list[str] = []
-        for name in self.store.names():
-            try:
-                run = self.store.read(name)
-            except PermanentError as error:
-                problems.append(str(error))
-                continue
-            if run is None or (phases and run.status.phase not in phases):
-                continue
-            if agent is None or run.spec.agent_ref == agent:
-                runs.append(run)
-        return Found(runs=tuple(runs), problems=tuple(problems))
+        """Read all runs, by name. One that is damaged or cannot be read does not hide the others."""
+        found = _gathered(self.store.names(), self.store.read)
+        chosen = (run for run in found.runs if not phases or run.status.phase in phases)
+        chosen = (run for run in chosen if agent is None or run.spec.agent_ref == agent)
+        return Found(runs=tuple(chosen), problems=found.problems)
+
+    def find_named(self, names: Sequence[str]) -> Found:
+        """Read the runs of those names, in their order. One that is not there does not hide the others."""
+        return _gathered(names, self.find)
 
     def answer(self, name: str, *, call: str | None, word: Word, text: str, by: str) -> RunWord:
         """Leave a person's word for what a run asks now.

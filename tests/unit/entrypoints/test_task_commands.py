@@ -137,6 +137,26 @@ class TestGet:
         assert "a.json" in found.stderr
         assert found.exit_code == ExitCode.IMPOSSIBLE
 
+    def test_shows_the_others_beside_a_record_that_the_system_refuses(self, home):
+        record(home, a_run("a"))
+        (home / "taskruns" / "b.json").mkdir()
+
+        found = run(home, "get")
+
+        assert "a " in found.stdout
+        assert "`b`: the system refused" in found.stderr
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+
+    @pytest.mark.parametrize("words", [["get", "-o", "name"], ["describe"]])
+    def test_shows_the_others_beside_a_name_that_is_not_there(self, home, words):
+        record(home, a_run("a"), a_run("c"))
+
+        found = run(home, *words, "a", "ghost", "c")
+
+        assert [part in found.stdout for part in ("a", "c", "ghost")] == [True, True, False]
+        assert "no TaskRun `ghost`" in found.stderr
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+
     def test_says_that_a_name_is_not_there(self, home):
         found = run(home, "get", "nobody")
 

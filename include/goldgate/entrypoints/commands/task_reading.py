@@ -9,13 +9,13 @@ import click
 
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.contracts.task_runs import TaskRun
-from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.errors import TransientError
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.commands.common import ExitCode, command_with
 from goldgate.entrypoints.commands.task_common import Duration, RunName, desk_of, tell_run, tell_runs
 from goldgate.entrypoints.display import Screen, printable
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.task_desk import TaskDesk, waits_for_a_person
+from goldgate.entrypoints.task_desk import Found, TaskDesk, waits_for_a_person
 from goldgate.entrypoints.task_log import log_path
 from goldgate.entrypoints.task_tables import events_table, run_text, runs_table
 
@@ -47,33 +47,40 @@ def get(
     settings: Settings,
 ) -> ExitCode:
     """Show all runs, or those of the given NAMES."""
+    if watch and screen.form not in {"table", "wide"}:
+        raise click.UsageError(f"Found `-o {screen.form}` with --watch; expected table or wide, which go line by line.")
     desk = desk_of(settings)
 
-    def look() -> tuple[list[TaskRun], Sequence[str]]:
+    def look() -> Found:
         if names:
-            return [desk.find(name) for name in names], ()
-        found = desk.find_all(phases=[_PHASES[phase.lower()] for phase in phases], agent=agent)
-        return list(found.runs), found.problems
+            return desk.find_named(names)
+        return desk.find_all(phases=[_PHASES[phase.lower()] for phase in phases], agent=agent)
 
-    runs, problems = look()
-    ordered = sorted(runs, key=_born) if sort_by == "age" else runs
-    tell_runs(screen, ordered, as_list=len(names) != 1, empty=f"No TaskRuns in {settings.home / 'taskruns'}.")
-    for problem in problems:
-        screen.progress(f"error: {problem}")
+    found = look()
+    ordered = sorted(found.runs, key=_born) if sort_by == "age" else found.runs
+    if ordered or not names:
+        tell_runs(screen, ordered, as_list=len(names) != 1, empty=f"No TaskRuns in {settings.home / 'taskruns'}.")
+    code = _tell_problems(screen, found)
     if watch:
-        _watch(screen, runs, lambda: look()[0])
-    return ExitCode.IMPOSSIBLE if problems else ExitCode.DONE
+        _watch(screen, found.runs, lambda: look().runs)
+    return code
 
 
 @click.command()
-@click.argument("name", type=RunName())
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=RunName())
 @click.option("--full", is_flag=True, help="Show the whole conversation.")
 @command_with("table", "json", "yaml")
-def describe(name: str, *, full: bool, screen: Screen, settings: Settings) -> None:
-    """Show all that is known of the run NAME, and what it asks of a person."""
+def describe(names: tuple[str, ...], *, full: bool, screen: Screen, settings: Settings) -> ExitCode:
+    """Show all that is known of each run NAME, and what it asks of a person."""
     desk = desk_of(settings)
-    run = desk.find(name)
-    screen.result(run, run_text(run, now=SystemClock().now(), full=full, below=desk.below(run)))
+    found = desk.find_named(names)
+    if screen.form in {"json", "yaml"} and found.runs:
+        tell_runs(screen, found.runs, as_list=len(names) != 1, empty="")
+    elif found.runs:
+        now = SystemClock().now()
+        texts = (run_text(run, now=now, full=full, below=desk.below(run)) for run in found.runs)
+        screen.result(None, "\n\n\n".join(texts))
+    return _tell_problems(screen, found)
 
 
 @click.command()
@@ -137,9 +144,13 @@ def changed(before: Sequence[TaskRun], now: Sequence[TaskRun]) -> list[TaskRun]:
     return [run for run in now if known.get(run.metadata.name) != run.status]
 
 
-def _watch(screen: Screen, runs: Sequence[TaskRun], look: Callable[[], list[TaskRun]]) -> None:
-    if screen.form not in {"table", "wide"}:
-        raise PermanentError(f"Found `-o {screen.form}` with --watch; expected table or wide, which go line by line.")
+def _tell_problems(screen: Screen, found: Found) -> ExitCode:
+    for problem in found.problems:
+        screen.progress(f"error: {problem}")
+    return ExitCode.IMPOSSIBLE if found.problems else ExitCode.DONE
+
+
+def _watch(screen: Screen, runs: Sequence[TaskRun], look: Callable[[], Sequence[TaskRun]]) -> None:
     while True:
         time.sleep(_LOOK_EVERY_S)
         now = look()
