@@ -71,6 +71,11 @@ def call(number: int, params: dict) -> None:  # noqa: C901, PLR0912, PLR0915 - a
             answer(number, {"resultType": "input_required", "requestState": "x"})
         case "malformed":
             answer(number, {"content": "no list"})
+        case "line":
+            sys.stdout.write(given["line"].replace("NUMBER", str(number)) + "\n")
+            sys.stdout.flush()
+        case "result":
+            answer(number, given["result"])
         case "hang":
             pass
         case "heard":

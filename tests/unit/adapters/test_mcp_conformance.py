@@ -115,6 +115,58 @@ class TestACall:
             "[resource file:///d.bin, of unknown type, 5 bytes, not shown]",
         ]
 
+    @pytest.mark.parametrize("is_error", [False, True])
+    def test_hands_on_the_text_beside_what_nobody_can_read(self, odd, is_error):
+        content = [
+            {"type": "hologram", "data": 1},
+            {"type": "text", "text": "Ask for less.", "annotations": {"priority": 7}},
+            "loose",
+        ]
+        answered = call(odd, "result", result={"content": content, "isError": is_error})
+
+        unknown = "[content of unknown type, not shown]"
+        assert answered == ToolResult(content=f"{unknown}\nAsk for less.\n{unknown}", is_error=is_error)
+
+    def test_takes_structured_content_alone_for_a_result(self, odd):
+        answered = call(odd, "result", result={"structuredContent": {"kg": 5}})
+
+        assert answered == ToolResult(content='{"kg": 5}', is_error=False, structured={"kg": 5})
+
+    @pytest.mark.parametrize("odd_value", ["yes", 1, []])
+    def test_takes_an_odd_mark_of_an_error_for_one(self, odd, odd_value):
+        assert call(odd, "result", result={"content": [], "isError": odd_value}).is_error
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            (
+                '{"jsonrpc": "2.0", "id": NUMBER, "result": {"content": [{"type": "text", "text": "half \\ud83d"}]}}',
+                "half \ufffd",
+            ),
+            (
+                '{"jsonrpc": "2.0", "id": NUMBER, "error": "unit must be metric"}',
+                "Tool `line` was refused by its server: unit must be metric",
+            ),
+            (
+                '{"jsonrpc": "2.0", "id": NUMBER, "error": {"message": "unit must be metric"}}',
+                "Tool `line` was refused by its server: unit must be metric",
+            ),
+            (
+                '{"jsonrpc": "2.0", "id": NUMBER, "error": {"code": 1, "message": "no unit", "data": {"try": "kg"}}}',
+                'Tool `line` was refused by its server: no unit ({"try": "kg"})',
+            ),
+            ('{"id": NUMBER, "result": {"content": []}}', "is no message of MCP"),
+            ('{"jsonrpc": "2.0", "id": NUMBER, "result": "text"}', "is no message of MCP"),
+            ('{"jsonrpc": "2.0", "id": NUMBER, "result": ' + "[" * 100_000 + "]" * 100_000 + "}", "no message of MCP"),
+        ],
+    )
+    def test_that_was_answered_by_what_is_almost_a_message_is_over_at_once(self, odd, line, said):
+        """Its fate is known: a person who is asked about it would be asked for nothing."""
+        answered = call(odd, "line", line=line, within_s=10)
+
+        assert said in answered.content
+        assert not answered.is_fate_unknown
+
     def test_says_that_an_unreadable_result_came_from_a_call_that_was_made(self, odd):
         answered = call(odd, "malformed")
 

@@ -271,6 +271,12 @@ class TestACall:
 
         assert answered.content == "Tool `act` was refused by its server: not with [secret]"
 
+    def test_that_is_answered_with_half_a_character_is_answered_with_the_rest(self):
+        """As programs do that cut a text by its length in UTF-16."""
+        answered, _ = self.made(lambda asked: result(asked, text="half \ud83d, and \U0001f600"))
+
+        assert answered.content == "half \ufffd, and \U0001f600"
+
     @pytest.mark.parametrize("body", [[], "x", {"jsonrpc": "2.0"}, {"jsonrpc": "2.0", "id": 9, "method": "x"}])
     def test_that_is_answered_with_other_json_is_an_error_in_time(self, body):
         answered, _ = self.made(lambda _: Told(body=body), timeoutSeconds=0.5)

@@ -15,6 +15,7 @@ import httpx2
 import mcp_types
 from mcp.client.streamable_http import streamable_http_client
 
+from goldgate.adapters.mcp_tools.repairs import whole
 from goldgate.adapters.mcp_tools.wire import HTTP_REFUSED, MOST_BYTES, Streams, Wire
 
 _MOST_STREAMED: Final = 64_000_000
@@ -89,17 +90,25 @@ class Guard(httpx2.AsyncBaseTransport):
 
 
 class _Bounded(httpx2.AsyncByteStream):
+    """Ends what is too long, and hands on whole lines: they are what `whole` can mend."""
+
     def __init__(self, inner: httpx2.AsyncByteStream, *, most: int) -> None:
         self._inner = inner
         self._most = most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size, rest = 0, b""
         async for chunk in self._inner:
             size += len(chunk)
             if size > self._most:
                 raise httpx2.StreamError(f"more than {self._most} bytes")
-            yield chunk
+            rest += chunk
+            end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
+            if end or len(rest) > MOST_BYTES:
+                yield whole(rest[: end or None])
+                rest = rest[end:] if end else b""
+        if rest:
+            yield whole(rest)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

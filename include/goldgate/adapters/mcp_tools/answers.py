@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import mcp_types
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from goldgate.ports.tools import ToolResult
 
+_BLOCK: TypeAdapter[BaseModel] = TypeAdapter(mcp_types.ContentBlock)
 _LONGEST_NAME = 200
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/yaml")
 
@@ -28,9 +29,28 @@ def result_of(raw: dict[str, Any], *, name: str) -> ToolResult:
     return ToolResult(content=content, is_error=bool(result.is_error), structured=structured)
 
 
+def with_texts(result: dict[str, Any]) -> dict[str, Any]:
+    """Tell every block of a result in words, each by itself: what is wrong with one costs nothing of the others.
+
+    Done before the SDK looks at a result, which it refuses whole for one block that it does not know.
+    """
+    blocks = result.get("content", [] if isinstance(result.get("structuredContent"), dict) else None)
+    if not isinstance(blocks, list):
+        return result
+    return {**result, "content": [{"type": "text", "text": _read(block)} for block in blocks]}
+
+
 def unreadable(name: str) -> ToolResult:
     """Say that a tool was called, and that nobody can read what it gave."""
     return ToolResult(content=f"Tool `{name}` was called, and answered with what is no result of MCP.", is_error=True)
+
+
+def _read(raw: object) -> str:
+    try:
+        return _told(_BLOCK.validate_python(raw, by_name=False))
+    except ValidationError:
+        text = raw.get("text") if isinstance(raw, dict) else None
+        return text if isinstance(text, str) else "[content of unknown type, not shown]"
 
 
 def _told(block: BaseModel) -> str:

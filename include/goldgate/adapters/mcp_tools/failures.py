@@ -1,5 +1,6 @@
 """What went wrong with a tool server, in words: for the model when a call failed, for people when a start did."""
 
+import json
 from dataclasses import dataclass
 
 import mcp_types
@@ -69,7 +70,7 @@ class Failures:
         if code == mcp_types.PARSE_ERROR:
             unread = f"is no message of MCP, or longer than {MOST_BYTES} bytes"
             return ToolResult(content=f"Tool `{name}` was called, but its answer {unread}.", is_error=True)
-        return ToolResult(content=f"Tool `{name}` was refused by its server: {error}", is_error=True)
+        return ToolResult(content=f"Tool `{name}` was refused by its server: {error}{_details(error)}", is_error=True)
 
     def _http_result(self, http: _Http, *, name: str) -> ToolResult:
         server = f"Tool server `{self._name}`"
@@ -120,6 +121,12 @@ def is_session_lost(error: BaseException) -> bool:
 
 def _lost(content: str) -> ToolResult:
     return ToolResult(content=content, is_error=True, is_fate_unknown=True)
+
+
+def _details(error: BaseException) -> str:
+    """Give what an error of the protocol holds beside its message: often what would have been right."""
+    data = error.error.data if isinstance(error, MCPError) else None
+    return f" ({json.dumps(data, ensure_ascii=False, default=str)[:_LONGEST_SAID]})" if data else ""
 
 
 def _code(error: BaseException) -> int | None:

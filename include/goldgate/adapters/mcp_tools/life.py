@@ -12,6 +12,7 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from pydantic import JsonValue, TypeAdapter
 
+from goldgate.adapters.mcp_tools.incoming import told_in_words
 from goldgate.adapters.mcp_tools.wire import Connect, Wire
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.model import ToolDefinition
@@ -149,7 +150,7 @@ class Life:
             await serving
 
     async def _serve(self) -> None:
-        client = Client(self._connect(self.wire), cache=None, message_handler=self._heard)
+        client = Client(told_in_words(self._connect(self.wire)), cache=None, message_handler=self._heard)
         async with client:
             self._started.set_result(client)
             await asyncio.Event().wait()

@@ -20,6 +20,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 
 from goldgate.adapters.mcp_tools.lines import BoundedLines, TooLong
+from goldgate.adapters.mcp_tools.repairs import answer_for, whole
 from goldgate.adapters.mcp_tools.wire import MOST_BYTES, TOO_LARGE, Streams, Wire
 
 _log = logging.getLogger(__name__)
@@ -112,9 +113,8 @@ def _message(line: bytes | TooLong, wire: Wire) -> SessionMessage | None:
             return None
         error = mcp_types.ErrorData(code=TOO_LARGE, message=f"an answer of {line.size} bytes")
         return SessionMessage(mcp_types.JSONRPCError(jsonrpc="2.0", id=answers, error=error))
-    try:
-        message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    except (ValueError, RecursionError):
+    message = _parsed(line) or _parsed(whole(line)) or answer_for(line)
+    if message is None:
         return None
     if isinstance(message, mcp_types.JSONRPCNotification):
         # Progress and logs are not asked for; a flood of them must cost next to nothing.
@@ -122,6 +122,13 @@ def _message(line: bytes | TooLong, wire: Wire) -> SessionMessage | None:
             wire.changed.set()
         return None
     return SessionMessage(message)
+
+
+def _parsed(line: bytes) -> mcp_types.JSONRPCMessage | None:
+    try:
+        return mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except (ValueError, RecursionError):
+        return None
 
 
 async def _write(process: asyncio.subprocess.Process, to_program: Outgoing, wire: Wire) -> None:
