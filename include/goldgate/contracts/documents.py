@@ -34,7 +34,7 @@ def read_json(path: FilePath, contract: type[C]) -> C:
     Raises:
         ContractError: The file is missing, is not JSON, or breaks the contract.
     """
-    return parse(_json(_text(path), where=str(path)), contract, where=str(path))
+    return parse(_json(text_of(path), where=str(path)), contract, where=str(path))
 
 
 def read_jsonl(path: FilePath, contract: type[C]) -> list[C]:
@@ -45,7 +45,7 @@ def read_jsonl(path: FilePath, contract: type[C]) -> list[C]:
     """
     rows: list[C] = []
     problems: list[Problem] = []
-    text = _text(path)
+    text = text_of(path)
     # Not `splitlines`: it also splits at U+2028 and its like, which JSON text may hold as they are.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         where = f"{path}:{number}"
@@ -76,7 +76,7 @@ def yaml_documents(path: FilePath) -> Iterator[tuple[object, dict[Path, int]]]:
     Raises:
         ContractError: The file is missing, is not YAML, or repeats a key.
     """
-    text = _text(path)
+    text = text_of(path)
     with _told_as_problems(path):
         for node in list(yaml.compose_all(text, Loader=yaml.SafeLoader)):
             if node is not None:
@@ -137,7 +137,12 @@ def _json(text: str, *, where: str) -> object:
         raise ContractError([problem]) from error
 
 
-def _text(path: FilePath) -> str:
+def text_of(path: FilePath) -> str:
+    """Read a text file.
+
+    Raises:
+        ContractError: It is missing, is not UTF-8, or cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

@@ -8,7 +8,7 @@ from goldgate.agent.folder import AGENT_FILE, is_file_inside
 from goldgate.agent.foreign.requirements import requirement_problems
 from goldgate.contracts.base import ContractError, Problem
 from goldgate.contracts.base import Path as FieldPath
-from goldgate.contracts.documents import parse, yaml_documents
+from goldgate.contracts.documents import parse, text_of, yaml_documents
 from goldgate.contracts.foreign import (
     AgentKind,
     CallNature,
@@ -131,6 +131,8 @@ def _broken(agent: ForeignAgent, lines: dict[FieldPath, int], folder: Path, llms
         if endpoint.system_prompt is not None and not is_file_inside(folder, endpoint.system_prompt):
             where = ("spec", "endpoint", "systemPrompt")
             yield _at(path, lines, *where, found=f"`{endpoint.system_prompt}`", expected="a file of the agent's folder")
+        elif endpoint.system_prompt is not None:
+            yield from _text_problems(folder / endpoint.system_prompt)
         return
     yield from _broken_module(agent, lines, folder)
     requirements = agent.spec.python.requirements
@@ -140,10 +142,22 @@ def _broken(agent: ForeignAgent, lines: dict[FieldPath, int], folder: Path, llms
         where = ("spec", "python", "requirements")
         yield _at(path, lines, *where, found=f"`{requirements}`", expected="a file of the agent's folder")
         return
-    for problem in requirement_problems((folder / requirements).read_text(encoding="utf-8")):
+    unreadable = _text_problems(folder / requirements)
+    yield from unreadable
+    for problem in requirement_problems(text_of(folder / requirements)) if not unreadable else ():
         yield Problem(
             where=f"{folder / requirements}:{problem.line}", field="", found=problem.found, expected=problem.expected
         )
+
+
+def _text_problems(path: Path) -> list[Problem]:
+    try:
+        text = text_of(path)
+    except ContractError as error:
+        return list(error.problems)
+    if text.startswith("\ufeff"):
+        return [Problem(where=f"{path}:1", field="", found="a byte order mark", expected="UTF-8 without one")]
+    return []
 
 
 def _broken_module(agent: PythonAgent, lines: dict[FieldPath, int], folder: Path) -> Iterator[Problem]:

@@ -52,6 +52,19 @@ class TestReadForeign:
         ]
 
     @pytest.mark.parametrize(
+        ("encoding", "said"),
+        [
+            ("utf-16", "requirements.txt: found invalid start byte, expected UTF-8"),
+            ("utf-8-sig", "requirements.txt:1: found a byte order mark, expected UTF-8 without one"),
+        ],
+    )
+    def test_tells_of_a_file_that_an_editor_saved_in_another_encoding(self, tmp_path, encoding, said):
+        folder = write_python(tmp_path, python="requirements: requirements.txt\n")
+        (folder / "requirements.txt").write_text("# pins\n", encoding=encoding)
+
+        assert problems(folder) == [said]
+
+    @pytest.mark.parametrize(
         ("python", "said"),
         [
             ("requirements: none.txt\n", "found `none.txt`, expected a file of the agent's folder"),
