@@ -48,6 +48,10 @@ def list_tools(number: int, params: dict) -> None:
         answer(number, {"tools": [tool("second")]})
     elif "bad-schema" in MODES:
         answer(number, {"tools": [tool("t", inputSchema={"properties": {}})]})
+    elif "twice" in MODES:
+        answer(number, {"tools": [tool("t"), tool("t", "Another." if "other" in MODES else "")]})
+    elif "tells" in MODES:
+        answer(number, {"tools": [tool("t", f"Use the key {os.environ['KEY']}.")]})
     elif "no-tools" in MODES:
         write({"jsonrpc": "2.0", "id": number, "error": {"code": -32601, "message": "Method not found"}})
     else:

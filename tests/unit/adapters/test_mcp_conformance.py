@@ -347,7 +347,8 @@ class TestAStart:
         with pytest.raises(TransientError, match=r"did not start within 0\.2 s"):
             opened.definitions(within_s=0.2)
         opened.close()
-        assert psutil.Process().children() == before
+        # One of an earlier test may have ended meanwhile.
+        assert not set(psutil.Process().children()) - set(before)
 
     def test_refuses_a_version_that_nobody_speaks(self, tmp_path):
         with pytest.raises(TransientError, match="Unsupported protocol version from the server: 1999-01-01"):
@@ -367,6 +368,27 @@ class TestAList:
 
         with pytest.raises(PermanentError, match="lists its tools without an end"):
             opened.definitions()
+        opened.close()
+
+    def test_that_names_two_tools_alike_is_refused(self, tmp_path):
+        """One would be reviewed, and the other one called."""
+        opened = session(tmp_path, "twice", "other")
+
+        with pytest.raises(PermanentError, match="`odd` lists the tool `t` twice, with different definitions"):
+            opened.definitions()
+        opened.close()
+
+    def test_that_tells_a_tool_twice_tells_it_once(self, tmp_path):
+        opened = session(tmp_path, "twice")
+
+        assert [each.name for each in opened.definitions()] == ["t"]
+        opened.close()
+
+    def test_tells_no_secret(self, tmp_path):
+        """What it says is written to `tools.json`, and read by models."""
+        opened = session(tmp_path, "tells", secrets={"KEY": "hunter22"})
+
+        assert [each.description for each in opened.definitions()] == ["Use the key [secret]."]
         opened.close()
 
     def test_that_breaks_the_protocol_is_refused(self, tmp_path):

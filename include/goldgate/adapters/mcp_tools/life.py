@@ -169,7 +169,7 @@ async def _offered(client: Client, *, name: str) -> list[ToolDefinition]:
         offered += map(_definition, page.tools)
         cursor = page.next_cursor
         if cursor is None:
-            return offered
+            return _named_once(offered, server=name)
         if cursor in cursors or len(offered) > _MOST_TOOLS:
             break
         cursors.add(cursor)
@@ -177,6 +177,18 @@ async def _offered(client: Client, *, name: str) -> list[ToolDefinition]:
         f"Tool server `{name}` lists its tools without an end: found {len(offered)} on {len(cursors) + 1} pages, "
         f"expected at most {_MOST_TOOLS} on {_MOST_PAGES}, and no page twice. Correct the server."
     )
+
+
+def _named_once(offered: Sequence[ToolDefinition], *, server: str) -> list[ToolDefinition]:
+    """Hold a list to one meaning of each name: else one is reviewed, and another one called."""
+    named: dict[str, ToolDefinition] = {}
+    for each in offered:
+        if named.setdefault(each.name, each) != each:
+            raise PermanentError(
+                f"Tool server `{server}` lists the tool `{each.name[:80]}` twice, with different definitions; expected "
+                "names that differ. Correct the server."
+            )
+    return list(named.values())
 
 
 def _definition(tool: mcp_types.Tool) -> ToolDefinition:

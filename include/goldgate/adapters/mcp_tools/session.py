@@ -119,8 +119,10 @@ class McpToolSession:
             except (MCPError, ValidationError, TimeoutError):
                 life.wire.changed.set()
                 raise
-            self._listed = (life, asked_at, offered)
-            return offered
+            # A description goes to the model and into files. Schemas stay as they are: they decide what fits.
+            said = [replace(each, description=self._scrubber.text(each.description)) for each in offered]
+            self._listed = (life, asked_at, said)
+            return said
 
     def _called(
         self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str, may_begin_again: bool
