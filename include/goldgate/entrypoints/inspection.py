@@ -1,15 +1,18 @@
 """What the playbook asks of a frozen agent: is it the one that was meant, and what is tracked of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from goldgate.agent.folder import AGENT_FILE, AgentFolder, read_agent
 from goldgate.agent.foreign.folder import ForeignFolder, kind_of, read_foreign
 from goldgate.agent.memory.corpus import CORPUS_FILE, read_chunks
-from goldgate.contracts.base import Problem
+from goldgate.contracts.base import ContractError, Problem
+from goldgate.contracts.documents import read_jsonl, read_yaml
 from goldgate.contracts.foreign import PythonAgentSpec
 from goldgate.contracts.gold import GoldRow
+from goldgate.contracts.policy import GoldSetPin, ReleasePolicy
 from goldgate.contracts.prices import price_of
 from goldgate.entrypoints.freezing import FrozenBundle
 from goldgate.evals.gold_checks import check_gold_set
@@ -27,6 +30,36 @@ def gold_problems(rows: Sequence[GoldRow], *, bundle: FrozenBundle, agent: str, 
         return problems + check_gold_set(bare, chunks={}, where=str(folder / "gold.jsonl"))
     chunks = {chunk.id: f"{chunk.title}\n{chunk.text}" for chunk in read_chunks(bundle.path / CORPUS_FILE)}
     return problems + check_gold_set(rows, chunks=chunks, where=str(folder / "gold.jsonl"))
+
+
+def refuse_broken(folder: Path, *, policy: str) -> None:
+    """Hold every file that people write for an agent to its contract, so that all that is wrong is told at once.
+
+    Args:
+        folder: The agent's folder.
+        policy: Name of the file of its release policy.
+
+    Raises:
+        ContractError: With every problem of every file.
+    """
+    problems: list[Problem] = []
+    gold: str = GoldSetPin.model_fields["path"].default
+    with _gathered(problems):
+        agent_name(folder)
+    with _gathered(problems):
+        gold = read_yaml(folder / policy, ReleasePolicy).gold_set.path
+    with _gathered(problems):
+        read_jsonl(folder / gold, GoldRow)
+    if problems:
+        raise ContractError(problems)
+
+
+@contextmanager
+def _gathered(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except ContractError as error:
+        problems.extend(error.problems)
 
 
 def agent_name(folder: Path) -> str:

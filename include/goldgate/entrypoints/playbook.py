@@ -30,7 +30,7 @@ from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agents import load_agent
 from goldgate.entrypoints.foreign import callable_problems
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
-from goldgate.entrypoints.inspection import gold_problems, tracked
+from goldgate.entrypoints.inspection import gold_problems, refuse_broken, tracked
 from goldgate.entrypoints.settings import CHECKOUT
 from goldgate.entrypoints.tracing import open_sink
 from goldgate.entrypoints.wiring import Wiring
@@ -258,6 +258,7 @@ class Playbook:
         into = self.wiring.settings.home / "sources" / agent
         folder = resolve_source(source, agent=agent, agents=self.wiring.settings.agents, into=into).folder
         refuse_secrets(folder)
+        refuse_broken(folder, policy=POLICY)
         policy = read_yaml(folder / POLICY, ReleasePolicy)
         gold = read_gold_set(folder, policy=policy)
         refuse_out_of_reach(policy, gold.rows)

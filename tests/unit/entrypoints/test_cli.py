@@ -162,6 +162,20 @@ class TestAgent:
         assert found.exit_code == ExitCode.IMPOSSIBLE
         assert "agent.yaml:3" in found.stderr
 
+    @pytest.mark.parametrize("by_path", [True, False])
+    def test_validate_tells_what_is_wrong_in_every_file_at_once(self, home, tmp_path, by_path):
+        folder = tmp_path / "broken"
+        folder.mkdir()
+        (folder / "agent.yaml").write_text("kind: Agent\nmetadata: {name: broken}\nspec: {}\n")
+        (folder / "release.yaml").write_text("version: 2\n")
+        (folder / "gold.jsonl").write_text('{"id": "x"}\n{\n')
+
+        found = run(home, "agent", "validate", str(folder) if by_path else "broken", GOLDGATE_AGENTS=str(tmp_path))
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        for place in ("agent.yaml:3", "release.yaml:1", "gold.jsonl:1", "gold.jsonl:2"):
+            assert place in found.stderr
+
 
 class TestBadInput:
     """Exit code 1 is a verdict: a typing error, a full disk or a defect never looks like one."""

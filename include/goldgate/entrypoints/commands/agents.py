@@ -13,8 +13,8 @@ from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.commands.common import ExitCode, command, command_with
 from goldgate.entrypoints.display import Screen, grid, printable
 from goldgate.entrypoints.freezing import propose_agent_pins
-from goldgate.entrypoints.inspection import agent_name
-from goldgate.entrypoints.playbook import Playbook
+from goldgate.entrypoints.inspection import agent_name, refuse_broken
+from goldgate.entrypoints.playbook import POLICY, Playbook
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
 
@@ -38,6 +38,8 @@ def list_agents(*, screen: Screen, settings: Settings) -> None:
 def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None:
     """Check an agent's contracts: resources, prompts, tools, corpus, gold set and its pin, policy, secrets."""
     folder = _named_folder(name_or_folder)
+    if folder is not None:
+        refuse_broken(folder, policy=POLICY)
     name = name_or_folder if folder is None else agent_name(folder)
     found = Playbook(Wiring(settings)).validate(name, source="" if folder is None else str(folder))
     report: dict[str, JsonValue] = {
