@@ -17,5 +17,7 @@ class LibPhoneNumbers:
         except phonenumbers.NumberParseException:
             return False
         if region is None:
-            return bool(phonenumbers.is_possible_number(parsed))
+            # Not those that can be dialled within an area alone: `0012345678` is rather the number of an order.
+            reason = phonenumbers.is_possible_number_with_reason(parsed)
+            return bool(reason == phonenumbers.ValidationResult.IS_POSSIBLE)
         return bool(phonenumbers.is_valid_number_for_region(parsed, region))

@@ -48,6 +48,12 @@ class TestPersonalData:
         assert share(found, kind, "recall") >= recall
         assert share(found, kind, "precision") >= precision
 
+    def test_in_the_texts_of_another_hand_is_found_as_well_as_it_was(self, figures):
+        found = figures["personal data, other-hand"]
+
+        assert share(found, "all", "recall") >= 0.9
+        assert share(found, "all", "precision") >= 0.97
+
     def test_that_no_rule_looks_for_is_reported_as_missed(self, figures):
         assert share(figures["personal data, tuned"], "name", "recall") == 0
 

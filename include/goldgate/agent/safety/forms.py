@@ -101,7 +101,9 @@ _CARD = Form(
     kind="card",
     pattern=re.compile(
         r"(?<![A-Za-z0-9.-])(?P<datum>\d(?:[ -]?\d){12,18}|"
-        r"\d{4}(?P<gap>[.,_/\n\t]|  )\d{4}(?P=gap)\d{4}(?P=gap)\d{4})(?![A-Za-z0-9-]|\.\d)"
+        # A list of numbers goes on before or after.
+        r"(?<!\d[.,_/\n\t])\d{4}(?P<gap>[.,_/\n\t]|  )\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?!(?P=gap)\d))"
+        r"(?![A-Za-z0-9-]|\.\d)"
     ),
     check=lambda match: checksums.is_card(match["datum"]),
 )
@@ -159,8 +161,8 @@ _NAMED = (
     Form(
         kind="date of birth",
         pattern=re.compile(
-            r"\b(?:(?:date of birth|birth[ _-]?da(?:te|y)|d\.?o\.?b\b\.?|born(?: on)?|geburtsdatum|geb\.|"
-            r"geboren(?: am)?|née?(?: le)?|date de naissance|"
+            r"\b(?:(?:date[ _-]?of[ _-]?birth|birth[ _-]?da(?:te|y)|d\.?o\.?b\b\.?|born(?: on| in)?|"
+            r"geburts(?:datum|tag)|geb\.|geboren(?: am)?|née?(?: le)?|date de naissance|"
             r"fecha de nacimiento|nacid[oa](?: el)?|data di nascita|nat[oa](?: il)?|"
             r"data de nascimento|geboortedatum|data urodzenia)[\"']?[\s:=#]{0,4}[\"']?(?:is |on |: )?)"
             rf"(?P<datum>{_DATE})(?!\d)",
@@ -170,8 +172,9 @@ _NAMED = (
     Form(
         kind="passport",
         pattern=re.compile(
-            r"\b(?:passport|passeport|pasaporte|passaporto|reisepass|passnummer|pass-nr|driver'?s licen[cs]e|"
-            r"führerschein|permis de conduire)(?:[ _-]?(?:number|no\.?|nr\.?|n°|nummer|numéro|número))?[\"']?"
+            r"\b(?:passport|passeport|pasaporte|passaporto|reisepass|passnummer|pass-nr|"
+            r"driver(?:'?s)? licen[cs]e|driving licen[cs]e|führerschein|permis de conduire)"
+            r"(?:[ _-]?(?:number|no\.?|nr\.?|n°|nummer|numéro|número))?[\"']?"
             r"[\s:=#]{0,4}[\"']?(?:is )?(?P<datum>(?=(?:[A-Z]{0,6}\d){3})[A-Z0-9]{7,12})(?![\w.])",
             re.IGNORECASE,
         ),

@@ -18,6 +18,7 @@ _SCHEMES: tuple[tuple[str, str, str | None], ...] = (
     ("au.tfn", r"\d{3} ?\d{3} ?\d{2,3}", r"\btfn\b|tax file"),
     ("ar.cuit", r"2[0347]-\d{8}-\d", None),
     ("be.nn", r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", None),
+    ("be.nn", r"\d{11}", r"rijksregister|registre national|\bnrn\b|\binsz\b|\bniss\b"),
     ("ca.sin", r"\d{3}[ -]?\d{3}[ -]?\d{3}", r"(?-i:\bSIN\b)|\bnas\b|social insurance|assurance sociale"),
     ("ch.ssn", r"756\.\d{4}\.\d{4}\.\d{2}", None),
     ("ch.ssn", r"756\d{10}", r"\bahv\b|\bavs\b"),

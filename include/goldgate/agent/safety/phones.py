@@ -17,8 +17,11 @@ _INTERNATIONAL = re.compile(
     r"(?<![\w+.-])(?P<datum>(?:\+|(?<!\d )00(?=[ 1-9])|(?:011|plus) ) ?[1-9]"
     r"(?:[ ./-]?\(?\d{1,12}\)?[ ]?){1,12}(?<![ (]))(?![\w-])"
 )
+_EXTENSION = r"(?:,? ?(?:x|ext\.? ?)\d{1,6})?"
 _NANP = re.compile(
-    r"(?<![\w.-])(?P<datum>(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[. -])[2-9]\d{2}[. -]\d{4})(?![\w-]|\.\d)"
+    r"(?<![\w.-])(?P<datum>(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[. -])[2-9]\d{2}[. -]\d{4}"
+    rf"{_EXTENSION})(?![\w-]|\.\d)",
+    re.IGNORECASE,
 )
 # Pairs as in France, a trunk prefix with a slash or blank as in Germany and Britain.
 _TRUNK = re.compile(
@@ -26,13 +29,18 @@ _TRUNK = re.compile(
     r"0[1-9]\d{1,3} ?/ ?\d{5,8}|\(0\d{1,4}\) ?\d{5,8}"
     r"|\(0\) ?\d{2,4} ?\d{5,8}|0[1-9]\d{1,3} \d{3,4} \d{3,4})(?![\w:-]|[. ]\d)"
 )
-_FILLER = r"(?:\s?(?:number|no\.?|nr\.?|nummer|numéro|número|is|ist|est|es|è|on|at|unter|:|=|n°)){0,3}"
+_FILLER = r"(?:[\s_]?(?:number|no\.?|nr\.?|nummer|numéro|número|is|ist|est|es|è|on|at|back|again|unter|:|=|n°)){0,3}"
 _NAMED = re.compile(
-    r"\b(?:(?:tele(?:phone|fon|foon|fono)|téléphone|handy|mobile?|móvil|cell(?:ulare|phone)?|fax)(?:number|nummer)?|"
-    rf"tel\.?|phone(?:number)?|whatsapp|(?:call|text|ring|reach) (?:me|us|him|her|them))[\"']?{_FILLER}[\s:=\"']{{0,4}}"
-    r"(?P<datum>\(?\d[\d ()/.-]{5,18}\d)(?!\w)",
+    r"(?<![^\W_])(?:(?:tele(?:phone|fon|foon|fono)|téléphone|handy|mob(?:ile?)?|móvil|cell(?:ulare|phone)?|fax)"
+    r"(?:number|nummer|nr)?|tel\.?|phone(?:number)?|contact[_ ](?:number|no)|whatsapp|mi (?:número|teléfono)|"
+    r"(?:call|text|ring|reach) (?:me|us|him|her|them)|(?:ruf|rufen sie) (?:mich|uns) an|"
+    rf"appelez(?:[- ]moi)?(?: au| le)?|llám[ae](?:me|nos)(?: al)?)[\"'>\\]{{0,3}}{_FILLER}[\s:=\"'\\]{{0,5}}"
+    rf"(?P<datum>\(?\d[\d ()/.-]{{5,18}}\d{_EXTENSION})(?!\w)",
     re.IGNORECASE,
 )
+
+
+_AN_EXTENSION = re.compile(r",? ?(?:x|ext\.? ?)\d{1,6}$", re.IGNORECASE)
 
 
 def find_phones(text: str, book: PhoneNumbers | None) -> Iterator[tuple[int, int]]:
@@ -68,6 +76,7 @@ def _with_plus(datum: str, digits: str) -> str:
 
 
 def _is_named_number(datum: str, book: PhoneNumbers | None) -> bool:
+    datum = _AN_EXTENSION.sub("", datum)
     digits = digits_of(datum)
     if not 7 <= len(digits) <= 15:  # noqa: PLR2004 - E.164
         return False

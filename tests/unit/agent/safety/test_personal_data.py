@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goldgate.agent.safety.personal_data import asks_for_personal_data, find_personal_data, redact
+from goldgate.entrypoints.identifier_parts import identifier_books
 
 
 def kinds(text: str) -> list[str]:
@@ -104,6 +105,41 @@ class TestALargeText:
 
     def test_full_of_names_is_read_in_time_that_grows_with_its_length(self):
         assert not asks_for_personal_data("Aa " * 20_000)
+
+
+class TestWhatOthersWrite:
+    """Forms of tickets, logs and JSON that were missed, and lists that were taken for cards and phones."""
+
+    @pytest.mark.parametrize(
+        ("text", "kind"),
+        [
+            ("reach me on 415.555.2671x89", "phone"),
+            ("(415)555-2671x12", "phone"),
+            ("cell 415-555-2671 ext. 12", "phone"),
+            ("call me back at 4155552671", "phone"),
+            ('{"phone_number": "4155552671"}', "phone"),
+            ("phone_no=4155552671&x=1", "phone"),
+            ("<phone>4155552671</phone>", "phone"),
+            ("contact_number: 4155552671", "phone"),
+            ("Mob: 07911123456", "phone"),
+            ("Ruf mich an: 015123456789", "phone"),
+            ("Appelez le 0612345678", "phone"),
+            ("Llámame al 612345678", "phone"),
+            ('"date_of_birth":"1984-03-12"', "date of birth"),
+            ("Geburtstag: 12.03.1984", "date of birth"),
+            ("driver license D1234567", "passport"),
+            ("rijksregisternummer 85073003328", "national id"),
+        ],
+    )
+    def test_is_known(self, text, kind):
+        assert [datum.kind for datum in find_personal_data(text, books=identifier_books())] == [kind]
+
+    @pytest.mark.parametrize(
+        "text",
+        ["order 0012345678 was shipped", "ports 2220,2221,2222,2223,2224 open", "5399.4111.1111.1111.1111 is a path"],
+    )
+    def test_is_left_alone(self, text):
+        assert find_personal_data(text, books=identifier_books()) == []
 
 
 class TestAsksForPersonalData:
