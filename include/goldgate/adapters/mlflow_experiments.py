@@ -6,7 +6,7 @@ MLflow's own client takes 4 s to import, which whoever answers requests does not
 from collections.abc import Mapping
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from goldgate.domain.errors import PermanentError, TransientError
 
@@ -25,17 +25,17 @@ def find_or_make_experiment(mlflow_url: str, name: str, *, headers: Mapping[str,
         TransientError: MLflow cannot be reached.
     """
     try:
-        with httpx.Client(base_url=f"{mlflow_url}/api/2.0/mlflow/experiments", timeout=_WITHIN_S) as client:
+        with httpx2.Client(base_url=f"{mlflow_url}/api/2.0/mlflow/experiments", timeout=_WITHIN_S) as client:
             client.headers.update(headers)
             found = _find(client, name)
             if found is None:
                 made = client.post("/create", json={"name": name})
                 # Somebody else may have made it in between.
-                found = _find(client, name) if made.status_code == httpx.codes.BAD_REQUEST else made
+                found = _find(client, name) if made.status_code == httpx2.codes.BAD_REQUEST else made
             if found is None:
                 raise PermanentError(f"MLflow at {mlflow_url} neither finds nor makes the experiment `{name}`.")
             return _id_of(_read(found, name), name, mlflow_url=mlflow_url)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise TransientError(
             f"MLflow at {mlflow_url} cannot be reached ({type(error).__name__}). Traces wait for it."
         ) from error
@@ -49,27 +49,27 @@ def delete_traces_before(mlflow_url: str, name: str, *, before_ms: int, headers:
         TransientError: MLflow cannot be reached.
     """
     try:
-        with httpx.Client(base_url=f"{mlflow_url}/api/2.0/mlflow", timeout=_DELETE_WITHIN_S) as client:
+        with httpx2.Client(base_url=f"{mlflow_url}/api/2.0/mlflow", timeout=_DELETE_WITHIN_S) as client:
             client.headers.update(headers)
             found = client.get("/experiments/get-by-name", params={"experiment_name": name})
-            if found.status_code == httpx.codes.NOT_FOUND:
+            if found.status_code == httpx2.codes.NOT_FOUND:
                 return 0
             body = {
                 "experiment_id": _id_of(_read(found, name), name, mlflow_url=mlflow_url),
                 "max_timestamp_millis": before_ms,
             }
             deleted = _read(client.post("/traces/delete-traces", json=body), name)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise TransientError(f"MLflow at {mlflow_url} cannot be reached ({type(error).__name__}).") from error
     return int(deleted.get("traces_deleted", 0))
 
 
-def _find(client: httpx.Client, name: str) -> httpx.Response | None:
+def _find(client: httpx2.Client, name: str) -> httpx2.Response | None:
     found = client.get("/get-by-name", params={"experiment_name": name})
-    return None if found.status_code == httpx.codes.NOT_FOUND else found
+    return None if found.status_code == httpx2.codes.NOT_FOUND else found
 
 
-def _read(answer: httpx.Response, name: str) -> dict[str, Any]:
+def _read(answer: httpx2.Response, name: str) -> dict[str, Any]:
     status = answer.status_code
     if status >= _SERVER_FAULT or status in _PASSING:
         raise TransientError(f"MLflow answered {status} when it was asked for the experiment `{name}`.")
