@@ -77,6 +77,11 @@ class Interruptions:
                 return event
         return self._deadline()
 
+    def is_called(self) -> bool:
+        """Whether `heard` has something to tell, or a word to drop."""
+        words = self.store.words(self.record.run.metadata.name)
+        return any(not self.record.has_acted_on(word) for word in words) or self._deadline() is not None
+
     def confirm(self) -> None:
         """Raise if something new may not be begun by this process."""
         self.keeper.confirm()

@@ -36,7 +36,8 @@ LEASE_S: Final = 30.0
 
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
-"""Between looks at an agent that is not ready: an order to end the run is heard so late; `task cancel` waits 10 s."""
+_LISTEN_EVERY_S: Final = 0.5
+"""How soon a run that waits for its agent hears that it is to end."""
 
 _LOOK_EVERY_S: Final = 0.05
 _SETTLE_LOOKS: Final = 20
@@ -193,8 +194,14 @@ class RunWork:
             if waited_s >= self.parts.wait_for_agent_s:
                 return None
             pause_s = min(pause_s, self.parts.wait_for_agent_s - waited_s)
-            self._pause(pause_s)
+            self._listen(pause_s)
             waited_s, pause_s = waited_s + pause_s, min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+    def _listen(self, seconds: float) -> None:
+        """Wait so long, or until somebody says something or the run's time is over."""
+        while seconds > 0 and not self.parts.stop.is_set() and not self.interruptions.is_called():
+            self._pause(min(seconds, _LISTEN_EVERY_S))
+            seconds -= _LISTEN_EVERY_S
 
     def _note_unavailable(self, event: AgentUnavailable) -> None:
         step = advance(self.record.state, event)
