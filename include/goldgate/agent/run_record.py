@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from goldgate.agent.safety.personal_data import redact
 from goldgate.contracts.run_mapping import state_of, status_fields
 from goldgate.contracts.task_runs import RunEvent, TaskRun, TaskSpec
 from goldgate.domain.runs.state import Phase, RunState
@@ -19,6 +20,13 @@ MOST_EVENTS: Final = 500
 """Kept with a run: a run of 100 model calls, the most an agent may make, has about 500. Older ones are counted."""
 
 PREVIEW_CHARS: Final = 60
+
+
+def preview_of(message: str) -> str:
+    """Write the beginning of a message in one line, as lists and pages show it: without personal data."""
+    # Of a long one only as much is looked at as a number at the end of the preview may take.
+    shown, _ = redact(" ".join(message.split())[: 10 * PREVIEW_CHARS])
+    return shown if len(shown) <= PREVIEW_CHARS else f"{shown[:PREVIEW_CHARS]}…"
 
 
 class RunRecord:
@@ -72,9 +80,7 @@ class RunRecord:
 
     def begin(self, step: Step, *, task: TaskSpec, is_of_task: bool) -> None:
         """Record the first step, and with it what is asked."""
-        text = " ".join(task.user_message.split())
-        preview = text if len(text) <= PREVIEW_CHARS else f"{text[:PREVIEW_CHARS]}…"
-        more: dict[str, Any] = {"user_message_preview": preview}
+        more: dict[str, Any] = {"user_message_preview": preview_of(task.user_message)}
         progress = self.run.status.progress.model_copy(update={"task": task if is_of_task else None})
         self.run = self._with({"progress": progress})
         self._write(step.state, (*self._notes, *step.history), more)

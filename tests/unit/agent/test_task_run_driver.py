@@ -150,6 +150,14 @@ class TestARun:
 
         assert done.status.user_message_preview == ("one two " + "x" * 100)[:60] + "…"
 
+    def test_shows_no_personal_data_in_the_beginning_of_its_message(self):
+        message = "Write to maria.keller@firm.de, card 4111 1111 1111 1111, " + "x" * 100
+
+        done = Desk().driver.run(task_run(agent_ref="main", user_message=message))
+
+        assert done.status.user_message_preview == "Write to [redacted: e-mail], card [redacted: card], xxxxxxxx…"
+        assert done.spec.user_message == message
+
     def test_keeps_to_the_limits_that_were_asked_for(self):
         work = ScriptedWork(
             ModelReplied(content="done"), begins=AgentReady(messages=(), limits=Limits(max_steps=9, timeout_s=60))
