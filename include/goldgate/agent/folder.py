@@ -147,7 +147,7 @@ def _unfit_names(document: _Document, agent: Agent) -> Iterator[Problem]:
         path = ("spec", {ToolGrant: "tools", AgentGrant: "agents", PersonGrant: "person"}[type(offer.by)])
         if not NAME_FOR_MODELS.fullmatch(offer.name):
             expected = "a name that models may call: at most 64 letters, digits, `_` and `-`"
-            yield document.problem(*path, found=f"`{offer.name}`", expected=expected)
+            yield document.problem(*path, found=f"`{offer.called}`", expected=expected)
         if offer.name in owners:
             found = f"`{offer.name}` of {offer.source}, and of {owners[offer.name]}"
             yield document.problem(*path, found=found, expected="names that differ")

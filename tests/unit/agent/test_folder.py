@@ -72,6 +72,20 @@ class TestReadAgent:
         assert len(told) == 1
         assert "found `calc` twice, expected one grant for each server" in told[0]
 
+    @pytest.mark.parametrize(
+        ("allow", "told"),
+        [
+            ("[math.add, math_add]", "found `math_add` of tool server `calc`, and of tool server `calc`"),
+            ('["add all"]', "found `add all`, expected a name that models may call"),
+        ],
+    )
+    def test_refuses_a_tool_without_a_name_of_its_own_that_endpoints_take(self, tmp_path: Path, allow, told):
+        write_folder(tmp_path, LLM, SERVER, agent(f"tools: [{{mcpServer: calc, allow: {allow}}}]\n"))
+
+        (problem,) = problems(tmp_path)
+
+        assert told in problem
+
     def test_refuses_a_prompt_that_lies_outside_through_a_link(self, tmp_path: Path):
         folder = write_folder(tmp_path / "agent")
         (tmp_path / "secret").write_text("{context}{question}")

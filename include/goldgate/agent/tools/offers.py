@@ -12,6 +12,9 @@ from goldgate.ports.model import ToolDefinition
 NAME_FOR_MODELS: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What endpoints take for a function's name. Source: OpenAI API reference, `tools[].function.name`."""
 
+_MARKS: Final = re.compile(r"[./:]")
+"""Source: MCP 2025-11-25, names of tools, which allows the first; older servers use the others."""
+
 _LONGEST_MESSAGE: Final = 20_000
 
 
@@ -19,8 +22,14 @@ _LONGEST_MESSAGE: Final = 20_000
 class Offer:
     """One thing that the model may call."""
 
-    name: str
+    called: str
+    """As its author calls it."""
     by: ToolGrant | AgentGrant | PersonGrant
+
+    @property
+    def name(self) -> str:
+        """As models call it: servers may have `.` in a name, or another mark of a path, which endpoints refuse."""
+        return _MARKS.sub("_", self.called)
 
     @property
     def source(self) -> str:
@@ -38,7 +47,7 @@ class Offer:
         """What it means to call it once more. A sub-agent's run is named by its call: it answers the same again."""
         match self.by:
             case ToolGrant():
-                return _nature(self.name, self.by)
+                return _nature(self.called, self.by)
             case AgentGrant():
                 return Nature.IDEMPOTENT
             case PersonGrant():
@@ -49,7 +58,7 @@ class Offer:
         """Whether a person says of every call whether it may be made."""
         match self.by:
             case ToolGrant():
-                return self.name in self.by.approve
+                return self.called in self.by.approve
             case AgentGrant():
                 return self.by.approve
             case PersonGrant():
@@ -59,11 +68,11 @@ class Offer:
 def offers(spec: AgentSpec) -> Iterator[Offer]:
     """Name everything that an agent's model may call, in the order of its spec."""
     for grant in spec.tools:
-        yield from (Offer(name=name, by=grant) for name in grant.allow)
+        yield from (Offer(called=name, by=grant) for name in grant.allow)
     for agent in spec.agents:
-        yield Offer(name=f"ask_{agent.agent}", by=agent)
+        yield Offer(called=f"ask_{agent.agent}", by=agent)
     if spec.person is not None:
-        yield Offer(name=spec.person.name, by=spec.person)
+        yield Offer(called=spec.person.name, by=spec.person)
 
 
 def own_definition(offer: Offer) -> ToolDefinition | None:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import JsonValue
@@ -11,7 +12,7 @@ from goldgate.agent.tools.arguments import read_arguments
 from goldgate.agent.tools.offers import Offer, offers, own_definition
 from goldgate.agent.tools.pins import PinnedTool, diff
 from goldgate.agent.tools.results import ToolOutcome, cleaned, outcome_of
-from goldgate.contracts.resources import AgentGrant, AgentSpec, PersonGrant
+from goldgate.contracts.resources import AgentGrant, AgentSpec, PersonGrant, ToolGrant
 from goldgate.domain.conversation import ToolRequest
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.json_examples import example_of
@@ -49,10 +50,18 @@ class Toolbox:
             PermanentError: A tool that is granted has no pin, or a schema is none.
         """
         self._offers = {offer.name: offer for offer in offers(spec)}
-        self._pins = {tool.name: tool for tool in pins}
+        pinned = {tool.name: tool for tool in pins}
+        self._pins = {
+            offer.name: pinned[offer.called]
+            for offer in self._offers.values()
+            if isinstance(offer.by, ToolGrant) and offer.called in pinned
+        }
         self._sessions = sessions
         self._most_tokens = spec.limits.max_result_tokens
-        definitions = [own_definition(offer) or self._pinned(offer).definition for offer in self._offers.values()]
+        definitions = [
+            own_definition(offer) or replace(self._pinned(offer).definition, name=offer.name)
+            for offer in self._offers.values()
+        ]
         self.definitions = tuple(definitions)
         self._schemas = {each.name: each.input_schema for each in definitions}
         self._checks = {each.name: compile_schema(each.input_schema) for each in definitions}
@@ -104,7 +113,7 @@ class Toolbox:
             return _awaited(call, Need.ANSWER, str(arguments["question"]))
         if offer.needs_approval:
             written = json.dumps(arguments, ensure_ascii=False, indent=2)
-            return _awaited(call, Need.APPROVAL, f"May `{offer.name}` of {offer.source} be called with:\n{written}")
+            return _awaited(call, Need.APPROVAL, f"May `{offer.called}` of {offer.source} be called with:\n{written}")
         return call
 
     def call(self, call: Call, *, within_s: float) -> ToolOutcome:
@@ -124,7 +133,7 @@ class Toolbox:
             kind = type(error).__name__
             content = f"`{tool.name}` broke ({kind}); it may or may not have acted."
             return ToolOutcome(content=content, is_error=True, is_fate_unknown=True)
-        return outcome_of(result, check=self._promises.get(tool.name), name=tool.name, most_tokens=self._most_tokens)
+        return outcome_of(result, check=self._promises.get(call.name), name=call.name, most_tokens=self._most_tokens)
 
     def close(self) -> None:
         """End every session."""
@@ -133,7 +142,9 @@ class Toolbox:
 
     def _pinned(self, offer: Offer) -> PinnedTool:
         if offer.name not in self._pins:
-            raise PermanentError(f"Found no pin for the tool `{offer.name}` of {offer.source}; freeze the agent again.")
+            raise PermanentError(
+                f"Found no pin for the tool `{offer.called}` of {offer.source}; freeze the agent again."
+            )
         return self._pins[offer.name]
 
     def _drift(self, tool: PinnedTool, session: ToolSession, *, within_s: float) -> str | None:

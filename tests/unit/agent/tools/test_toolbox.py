@@ -93,6 +93,34 @@ class TestDefinitions:
         assert tools.agent_of("add") is None
 
 
+class TestAToolWithADotInItsName:
+    """Servers may have one; endpoints of models refuse it."""
+
+    DOTTED = dataclasses.replace(ADD, name="math.add")
+
+    def tools(self, **grant: object) -> tuple[Toolbox, InMemoryToolSession]:
+        server = InMemoryToolSession({"math.add": (self.DOTTED, lambda a, b: a + b)})
+        granting = spec(grant={"allow": ["math.add"], **grant})
+        pins = [pin("calc", self.DOTTED)]
+        return Toolbox(pins, spec=granting, sessions={"calc": server}, compile_schema=compile_schema), server
+
+    def test_is_called_by_another_name_and_by_its_own_at_the_server(self):
+        tools, server = self.tools(pure=["math.add"])
+
+        call = tools.vet(request("math_add"))
+        outcome = tools.call(started("math_add"), within_s=1)
+
+        assert [each.name for each in tools.definitions] == ["math_add"]
+        assert (call.fate, call.nature) == (Fate.STARTED, Nature.PURE)
+        assert outcome.content == "3"
+        assert [name for name, *_ in server.calls] == ["math.add"]
+
+    def test_is_shown_by_its_own_name_to_whoever_approves(self):
+        tools, _ = self.tools(approve=["math.add"])
+
+        assert "May `math.add` of tool server `calc` be called" in tools.vet(request("math_add")).question
+
+
 class TestOpen:
     def test_says_which_server_is_not_there(self):
         silent = InMemoryToolSession({}, starts=False)
