@@ -17,7 +17,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from goldgate.agent.folder import AGENT_FILE
-from goldgate.contracts.bundle import MANIFEST, BundleError, BundleManifest, check_bundle, digest_files
+from goldgate.contracts.bundle import (
+    ENVIRONMENT_MARK,
+    MANIFEST,
+    BundleError,
+    BundleManifest,
+    check_bundle,
+    digest_files,
+)
 from goldgate.contracts.documents import read_json
 from goldgate.domain.digest import Digest, canonical_json, digest_tree
 
@@ -49,8 +56,8 @@ def read_manifest(path: Path) -> BundleManifest:
 def copy_folder(folder: Path, *, into: Path, leave_out: Collection[str] = ()) -> None:
     """Copy what serves of an agent's folder into a new folder.
 
-    Regular files only, with ordinary permissions; no dotfiles, no `__pycache__`, and none of what judges the agent,
-    be it known by its name or named in `leave_out` by its relative POSIX path.
+    Regular files only, with ordinary permissions; no dotfiles, no `__pycache__`, no virtual environment, and none of
+    what judges the agent, be it known by its name or named in `leave_out` by its relative POSIX path.
 
     Raises:
         BundleError: A link leads out of the folder, or something is neither file nor folder.
@@ -91,6 +98,7 @@ def _is_left_out(top: str) -> bool:
 def _all_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield everything below a folder that is no folder, by its relative POSIX path. A linked folder is one entry."""
     for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not (Path(parent) / name / ENVIRONMENT_MARK).exists()]
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         for name in (*files, *links):
             file = Path(parent) / name

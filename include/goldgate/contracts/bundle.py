@@ -13,6 +13,9 @@ from goldgate.domain.errors import PermanentError
 
 MANIFEST: Final = "bundle.json"
 
+ENVIRONMENT_MARK: Final = "pyvenv.cfg"
+"""Stands in every virtual environment (PEP 405). One in an agent's folder is its author's, and no part of the agent."""
+
 
 class BundleError(PermanentError):
     """A folder is not the bundle that its digest names."""

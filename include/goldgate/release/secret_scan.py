@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from goldgate.contracts.bundle import ENVIRONMENT_MARK
+
 KINDS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----")),
     ("AWS access key id", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
@@ -79,5 +81,6 @@ def _bits_per_character(value: str) -> float:
 
 def _files(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(set(folders) - _SKIPPED_FOLDERS)
+        kept = sorted(set(folders) - _SKIPPED_FOLDERS)
+        folders[:] = [name for name in kept if not (Path(parent) / name / ENVIRONMENT_MARK).exists()]
         yield from (path for name in sorted(files) if (path := Path(parent) / name).is_file())

@@ -43,6 +43,16 @@ class TestCopyFolder:
         )
         assert copied == ["agent.yaml", "corpus/gold-standard.md", "prompts/system.md", "prompts/user.md"]
 
+    def test_leaves_a_virtual_environment_out_whatever_it_is_called(self, tmp_path: Path):
+        folder = write_folder(tmp_path / "agent", files={"env/pyvenv.cfg": "", "env/lib/a.py": "", "code/a.py": ""})
+        (folder / "env" / "python").symlink_to("/usr/bin/env")
+        (tmp_path / "into").mkdir()
+
+        copy_folder(folder, into=tmp_path / "into")
+
+        assert (tmp_path / "into" / "code" / "a.py").exists()
+        assert not (tmp_path / "into" / "env").exists()
+
     def test_refuses_a_link_that_leads_out(self, tmp_path: Path):
         folder = write_folder(tmp_path / "agent")
         (tmp_path / "secret").write_text("x")

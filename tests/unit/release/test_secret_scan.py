@@ -79,5 +79,16 @@ class TestFindSecrets:
 
         assert [secret.kind for secret in find_secrets(tmp_path)] == ["private key"]
 
+    def test_leaves_the_virtual_environment_of_its_author_alone(self, tmp_path: Path):
+        """Packages hold what looks like secrets, and none of it is released."""
+        (tmp_path / "env").mkdir()
+        (tmp_path / "env" / "pyvenv.cfg").touch()
+        (tmp_path / "env" / "a.py").write_text("url = 'https://user:hunter2hunter2@example.com'\n")
+
+        assert find_secrets(tmp_path) == []
+
+        (tmp_path / "env" / "pyvenv.cfg").unlink()
+        assert len(find_secrets(tmp_path)) == 1
+
     def test_finds_nothing_in_an_empty_folder(self, tmp_path: Path):
         assert find_secrets(tmp_path) == []
