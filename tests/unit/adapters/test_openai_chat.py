@@ -1,6 +1,8 @@
 import base64
 import gzip
 import json
+import subprocess
+import sys
 import traceback
 import tracemalloc
 import zlib
@@ -72,6 +74,15 @@ def model(
     )
     OPENED.append(opened)
     return opened
+
+
+class TestTheClient:
+    def test_is_loaded_without_what_nobody_uses(self):
+        """0.3 s before a new process asks its model."""
+        asked = "import sys, goldgate.adapters.openai_chat.model; print('aiohttp' in sys.modules)"
+        told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+
+        assert told.stdout.strip() == "False"
 
 
 class TestWhatIsSent:

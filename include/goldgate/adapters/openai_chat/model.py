@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-import openai
 from pydantic import JsonValue
 
 from goldgate.adapters.openai_chat.addresses import NO_KEY, address_of, key_of, proxy_for
+from goldgate.adapters.openai_chat.client import openai
 from goldgate.adapters.openai_chat.connection import BoundedTransport, OversizedError
 from goldgate.contracts.llm import LLMSpec, Price
 from goldgate.domain.conversation import ChatMessage
