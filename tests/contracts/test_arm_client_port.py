@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
 import uvicorn
 from fastapi import FastAPI, Response
+from fastapi.responses import StreamingResponse
 
 from goldgate.adapters.http_arm import HttpArmClient
 from goldgate.contracts.prediction import PredictRequest
@@ -47,6 +48,15 @@ def application() -> FastAPI:
     async def hang() -> Response:
         await asyncio.sleep(30)
         return Response()
+
+    @app.post("/dripping/predict", response_model=None)
+    async def drip() -> Response:
+        async def drops() -> AsyncIterator[bytes]:
+            for _ in range(600):
+                yield b" "
+                await asyncio.sleep(0.05)
+
+        return StreamingResponse(drops(), media_type="application/json")
 
     return app
 
@@ -135,3 +145,10 @@ class TestHttpArmClient:
             ask(HttpArmClient(), cutter)
 
         assert caught.value.failure == "broken"
+
+    @pytest.mark.timeout(20)
+    def test_waits_no_longer_for_an_arm_that_drips(self, server):
+        with pytest.raises(ArmFailedError) as caught:
+            ask(HttpArmClient(), f"{server}/dripping", within_s=0.5)
+
+        assert caught.value.failure == "timeout"

@@ -1,5 +1,6 @@
 """Asks arms over HTTP, on connections that are kept open."""
 
+import asyncio
 from typing import Final
 
 import httpx
@@ -35,12 +36,14 @@ class HttpArmClient:
             }
         timeout = httpx.Timeout(within_s, connect=min(_CONNECT_WITHIN_S, within_s))
         try:
-            answered = await self._client.post(
-                f"{address}/predict", content=request.model_dump_json(), headers=headers, timeout=timeout
-            )
+            # The client's own time-out begins anew with every byte: an arm that drips would keep its caller for ever.
+            async with asyncio.timeout(within_s):
+                answered = await self._client.post(
+                    f"{address}/predict", content=request.model_dump_json(), headers=headers, timeout=timeout
+                )
         except httpx.ConnectError as error:
             raise ArmFailedError(f"The arm at {address} refuses connections.", failure="refused") from error
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise ArmFailedError(
                 f"The arm at {address} did not answer within {within_s:g} s.", failure="timeout"
             ) from error

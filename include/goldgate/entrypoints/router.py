@@ -46,6 +46,9 @@ EXIT_IMPOSSIBLE: Final = 2
 _GRACE_S: Final = 6
 """How long requests under way may take to end. Below the supervisor's `stopwaitsecs`."""
 
+_IDLE_S: Final = 75
+"""How long a connection without a request stays: longer than proxies keep theirs (60 s), or they meet a closed one."""
+
 _PRUNE_EVERY: Final = timedelta(days=1)
 _PRUNE_AGAIN_AFTER: Final = timedelta(minutes=5)
 """After a look that could not remove all: MLflow is still starting when the router is, on one machine."""
@@ -130,7 +133,11 @@ def _serve(
     ).start()
     try:
         config = uvicorn.Config(
-            create_router(parts), log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S
+            create_router(parts),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            timeout_keep_alive=_IDLE_S,
         )
         host, port = listener.getsockname()[:2]
         log.info("router.listening", extra={"url": f"http://{host}:{port}"})
