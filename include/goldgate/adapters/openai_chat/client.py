@@ -1,7 +1,7 @@
 """The official client, without the part of it that nobody here uses.
 
 Where aiohttp is installed, importing the client imports it too: 0.3 s of 1.9 until a new process asks its model, as
-`benchmarks/agent_loop.py` measures it on two busy cores. The client takes its absence for granted (its extra `aiohttp`).
+`benchmarks/agent_loop.py` measures it on two busy cores. The client does without it (its extra `aiohttp`).
 """
 
 import sys
