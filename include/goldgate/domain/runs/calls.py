@@ -10,7 +10,7 @@ from goldgate.domain.runs import loops
 from goldgate.domain.runs.events import PersonSpoke, ToolReturned, ToolWaits, Word
 from goldgate.domain.runs.limits import past_limit
 from goldgate.domain.runs.state import Call, Fate, Made, Nature, Need, Phase, RunState, Spent, Status
-from goldgate.domain.runs.steps import Effect, Happening, IllegalTransitionError, Step, ask, fail, united
+from goldgate.domain.runs.steps import Effect, Happening, IllegalTransitionError, Step, ask, fail, run_out, united
 
 _DENIED: Final = {
     Need.APPROVAL: "Not called: a person refused it",
@@ -38,7 +38,7 @@ def take_calls(state: RunState, asked: tuple[Call, ...], *, is_cut: bool) -> Ste
     """Take the calls of a reply: those that may be made are started, those in a loop are not."""
     if (past := past_limit(state.limits, state.spent)) is not None:
         # Nobody would read what they return.
-        return fail(state, past)
+        return run_out(state, past)
     taken: list[Call] = []
     told, trail = state.told, state.trail
     for position, call in enumerate(asked):
@@ -51,7 +51,7 @@ def take_calls(state: RunState, asked: tuple[Call, ...], *, is_cut: bool) -> Ste
         elif call.fate is not Fate.DONE and (loop := loops.find_loop(trail, digest)) is not None:
             # What is told in this very reply the model has not read yet.
             if loop.signature in state.told:
-                return fail(state, f"loop: {loop.description}, and goes on after it was told")
+                return run_out(state, f"loop: {loop.description}, and goes on after it was told")
             told, repeats = tuple(dict.fromkeys((*told, loop.signature))), loops.NOT_MADE
             text = f"Not called: {loop.description}. Do something else, or answer with what you have."
             numbered = _done(numbered, text)

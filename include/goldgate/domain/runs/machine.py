@@ -36,6 +36,7 @@ from goldgate.domain.runs.events import (
 )
 from goldgate.domain.runs.state import Phase, RunState, Spent, Stage, Status
 from goldgate.domain.runs.steps import (
+    REFLECTED,
     Effect,
     Happening,
     IllegalTransitionError,
@@ -44,11 +45,12 @@ from goldgate.domain.runs.steps import (
     fail,
     final,
     forget,
+    run_out,
     step,
     tell_once,
     united,
 )
-from goldgate.domain.runs.thinking import begin, keep_draft, take_answer, take_plan
+from goldgate.domain.runs.thinking import begin, take_answer, take_plan
 
 MOST_TAKE_UPS = 100
 """A run that kills its process again and again is ended: nothing that is well is taken up so often."""
@@ -167,8 +169,9 @@ def _model_replied(state: RunState, event: ModelReplied) -> Step:
     if event.refused or (not event.calls and event.content.strip() and not is_cut):
         return take_answer(replace(heard, output=event.content), event)
     if state.stage is Stage.REFLECT and not event.calls:
-        return keep_draft(replace(heard, messages=state.messages), "the model said nothing, or too much")
-    heard = replace(heard, output=event.content or state.output, stage=Stage.ACT)
+        return run_out(replace(heard, messages=state.messages), "the model said nothing, or too much")
+    output = state.output if REFLECTED in state.told else event.content or state.output
+    heard = replace(heard, output=output, stage=Stage.ACT)
     if event.calls:
         return take_calls(heard if is_cut else forget(heard, _BAD_REPLIES), event.calls, is_cut=is_cut)
     if is_cut:
@@ -211,8 +214,8 @@ def _deadline_passed(state: RunState, event: DeadlinePassed) -> Step:
 
 def _broke(state: RunState, event: Broke) -> Step:
     broken = replace(state, flags=united(state.flags, event.flags), spent=state.spent + event.spent)
-    if state.stage is Stage.REFLECT and state.phase is Phase.READY_FOR_LLM:
-        return keep_draft(broken, event.reason)
+    if state.phase is Phase.READY_FOR_LLM:
+        return run_out(broken, event.reason)
     reason = "ValidationFailed" if state.phase is Phase.INITIALIZING else "RunFailed"
     return fail(broken, event.reason, reason=reason)
 

@@ -10,6 +10,9 @@ from goldgate.domain.runs import loops
 from goldgate.domain.runs.limits import near_limits, past_limit
 from goldgate.domain.runs.state import Phase, RunState, Status
 
+REFLECTED = "reflect"
+"""What is remembered of a run whose model was asked to think its answer over: `output` is that answer from then on."""
+
 NOTE = "[note] "
 """How a message begins that the runtime itself writes to the model, in the role of the user."""
 
@@ -84,10 +87,20 @@ def final(
     return step(done, Effect.STOP, "LLMFinalAnswer", done.detail)
 
 
+def run_out(state: RunState, why: str, *, history: tuple[Happening, ...] = ()) -> Step:
+    """End a run that may not go on: with the answer that was thought over, if there is one, else without."""
+    if REFLECTED not in state.told or not state.output:
+        return fail(state, why, history=history)
+    said = ChatMessage(role="assistant", content=state.output)
+    answered = replace(state, messages=(*state.messages, said))
+    ended = final(answered, output=state.output, refused=False, citations=state.citations)
+    return replace(ended, history=(*history, Happening(reason="ReflectionFailed", message=why), *ended.history))
+
+
 def ask(state: RunState, *, history: tuple[Happening, ...] = ()) -> Step:
     """Ask the model next, if the limits leave room for it."""
     if (past := past_limit(state.limits, state.spent)) is not None:
-        return fail(state, past, history=history)
+        return run_out(state, past, history=history)
     notes = list(near_limits(state.limits, state.spent))
     # Once for each round of results: a model that is asked again about the same ones has not gone on.
     if state.messages and state.messages[-1].role == "tool":
@@ -95,7 +108,7 @@ def ask(state: RunState, *, history: tuple[Happening, ...] = ()) -> Step:
         if stale is None:
             state = forget(state, {loops.STALENESS})
         elif stale.signature in state.told:
-            return fail(state, f"loop: {stale.description}, and it goes on after it was told", history=history)
+            return run_out(state, f"loop: {stale.description}, and it goes on after it was told", history=history)
         else:
             notes.append((stale.signature, f"Nothing new comes: {stale.description}. Answer now, with what you have."))
     fresh = [(kind, text) for kind, text in notes if kind not in state.told]
@@ -121,7 +134,7 @@ def forget(state: RunState, kinds: AbstractSet[str]) -> RunState:
 def tell_once(state: RunState, *, kind: str, text: str, failure: str) -> Step:
     """Tell the model what was wrong with its reply and ask again; the second time the run fails."""
     if kind in state.told:
-        return fail(state, failure)
+        return run_out(state, failure)
     note = ChatMessage(role="user", content=NOTE + text)
     return ask(replace(state, messages=(*state.messages, note), told=(*state.told, kind)))
 

@@ -7,14 +7,13 @@ from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.runs.events import ModelReplied
 from goldgate.domain.runs.limits import past_limit
 from goldgate.domain.runs.state import RunState, Stage
-from goldgate.domain.runs.steps import NOTE, Happening, Step, ask, final
+from goldgate.domain.runs.steps import NOTE, REFLECTED, Happening, Step, ask, final
 
 _PLAN: Final = (
     "Before you begin: in a few lines, say what you need to find out and with which tools. Call nothing and answer "
     "nothing yet."
 )
 _ACT: Final = "Now do it. Change the plan where what you find asks for it."
-_REFLECTED: Final = "reflect"
 _REFLECT: Final = (
     "Before this goes out: hold your answer against the question and against what you were given and what the tools "
     "returned. Reply with the answer alone: as it is if it holds, else corrected."
@@ -37,21 +36,12 @@ def take_plan(state: RunState) -> Step:
 def take_answer(state: RunState, event: ModelReplied) -> Step:
     """Take an answer: let the model reflect on it once if the agent does so and there is room, else end with it."""
     draft = replace(state, citations=event.citations)
-    reflects = state.habits.reflects and _REFLECTED not in state.told and not event.refused
+    reflects = state.habits.reflects and REFLECTED not in state.told and not event.refused
     if not reflects or past_limit(state.limits, state.spent) is not None:
         return final(draft, output=event.content, refused=event.refused, citations=event.citations)
     happening = Happening(reason="Reflecting", message=f"{len(event.content)} characters")
-    reflecting = replace(draft, stage=Stage.REFLECT, told=(*state.told, _REFLECTED))
+    reflecting = replace(draft, stage=Stage.REFLECT, told=(*state.told, REFLECTED))
     return ask(_noted(reflecting, _REFLECT), history=(happening,))
-
-
-def keep_draft(state: RunState, why: str) -> Step:
-    """End with the answer as it was before reflection, which came to nothing."""
-    kept = Happening(reason="ReflectionFailed", message=why)
-    output = state.output or ""
-    answered = replace(state, messages=(*state.messages, ChatMessage(role="assistant", content=output)))
-    step = final(answered, output=output, refused=False, citations=state.citations)
-    return replace(step, history=(kept, *step.history))
 
 
 def _noted(state: RunState, text: str) -> RunState:

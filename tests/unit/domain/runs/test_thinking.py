@@ -1,5 +1,7 @@
 """Planning and reflecting are habits of an agent: one more reply each, and never what an answer is lost by."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.runs.events import AgentReady, Broke, Event, ModelReplied, TakenUp, ToolReturned
 from goldgate.domain.runs.machine import advance
 from goldgate.domain.runs.state import Call, Habits, Limits, Nature, Phase, RunState, Stage
-from goldgate.domain.runs.steps import NOTE, Effect, Step
+from goldgate.domain.runs.steps import NOTE, REFLECTED, Effect, Step
 
 QUESTION = (ChatMessage(role="system", content="Help."), ChatMessage(role="user", content="1+1?"))
 ADD = ModelReplied(content="", calls=(Call(id="a", name="add", arguments="{}", nature=Nature.PURE),))
@@ -90,6 +92,14 @@ class TestReflecting:
         assert step.state.messages[-1] == ChatMessage(role="assistant", content="2")
         assert [each.reason for each in step.history] == ["ReflectionFailed", "LLMFinalAnswer"]
 
+    def test_that_goes_on_to_act_and_runs_out_leaves_the_answer_as_it_was(self):
+        words = replace(ADD, content="Let me look again.")
+
+        step = run(says("2"), words, RETURNED, words, reflects=True, max_steps=3)
+
+        assert (step.state.phase, step.state.output, step.state.citations) == (Phase.FINAL_ANSWER, "2", ("p1",))
+        assert step.history[-2].message.startswith("max_steps: ")
+
     def test_is_left_out_where_no_reply_is_left(self):
         assert run(says("2"), reflects=True, max_steps=1).state.phase is Phase.FINAL_ANSWER
 
@@ -115,3 +125,5 @@ class TestHabits:
 
         assert step.state.phase.is_terminal
         assert step.state.spent.steps <= max_steps
+        # An answer that was there is never lost by thinking it over.
+        assert REFLECTED not in step.state.told or step.state.phase is Phase.FINAL_ANSWER
