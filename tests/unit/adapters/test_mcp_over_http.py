@@ -283,6 +283,11 @@ class TestACall:
 
         assert answered.is_error
 
+    def test_that_is_answered_with_nonsense_leaves_none_of_it_in_the_log(self, caplog):
+        self.made(lambda _: Told(body=[KEY]), timeoutSeconds=0.5)
+
+        assert KEY not in caplog.text
+
     def test_is_not_sent_where_a_redirect_leads_outside(self):
         with ScriptedWeb(speaks(result)) as elsewhere:
             answered, _ = self.made(lambda _: Told(status=307, headers={"Location": elsewhere.url + "/mcp"}))

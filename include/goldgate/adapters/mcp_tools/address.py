@@ -6,6 +6,7 @@ this process's environment is used: no proxy, no `.netrc`.
 
 import contextlib
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 from goldgate.adapters.mcp_tools.repairs import whole
 from goldgate.adapters.mcp_tools.wire import HTTP_REFUSED, MOST_BYTES, Streams, Wire
+
+# It logs what it cannot parse, which may hold keys and whatever a tool said. Its callers get an error, and we log that.
+logging.getLogger("mcp.client.streamable_http").setLevel(logging.CRITICAL)
 
 _MOST_STREAMED: Final = 64_000_000
 """Of one event stream: a server that writes more of it than that is cut off, and connected to again."""
