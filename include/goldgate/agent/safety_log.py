@@ -52,5 +52,7 @@ class SafetyLog:
         reason, _ = personal_data.redact(str(error))
         _log.warning(f"agent.{part}.failed", extra={"trace_id": self._trace_id, "reason": reason})
         kind = "refused" if isinstance(error, PermanentError) else "unavailable"
-        status = error.status if isinstance(error, ModelRefusedError | ModelUnavailableError) else None
-        return f"{part}: {kind}" if status is None else f"{part}: {status} {kind}"
+        if not isinstance(error, ModelRefusedError | ModelUnavailableError):
+            return f"{part}: {kind}"
+        trouble = error.trouble.value.replace("_", " ")
+        return f"{part}: {kind} ({trouble})" if error.status is None else f"{part}: {error.status} {kind} ({trouble})"

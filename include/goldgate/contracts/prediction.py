@@ -131,7 +131,7 @@ class PredictResponse(Contract):
     """Each with its reason and its span."""
     error: str | None = None
     """Why there is no proper answer, its kind first (`ERROR_KINDS`): `timeout: all 30 s are used up`,
-    `max_steps: ...`, `retrieval: unavailable`, `model: 401 refused`. Nothing that an endpoint wrote.
+    `max_steps: ...`, `retrieval: unavailable`, `model: 401 refused (unauthorized)`. Nothing that an endpoint wrote.
     """
     trace_id: str
     model: str

@@ -10,6 +10,7 @@ from goldgate.agent.safety.injection import MARK
 from goldgate.contracts.prediction import PredictRequest, PredictResponse, Turn
 from goldgate.domain.conversation import ToolRequest
 from goldgate.domain.errors import TransientError
+from goldgate.domain.models.trouble import Trouble
 from goldgate.ports.knowledge import Scored
 from goldgate.ports.model import ModelRefusedError, ModelUnavailableError, ModelUse
 from tests.fakes.equipment import ADD, CALL, CHUNKS, WITH_CORPUS, calculator, equipment
@@ -251,10 +252,10 @@ class TestAFailure:
     @pytest.mark.parametrize(
         ("error", "told"),
         [
-            (ModelUnavailableError("too busy", status=429), "model: 429 unavailable"),
-            (ModelUnavailableError("nobody there"), "model: unavailable"),
-            (ModelRefusedError("who are you?", status=401), "model: 401 refused"),
-            (ModelRefusedError("no choice"), "model: refused"),
+            (ModelUnavailableError("too busy", status=429), "model: 429 unavailable (server)"),
+            (ModelUnavailableError("nobody there", trouble=Trouble.CONNECTION), "model: unavailable (connection)"),
+            (ModelRefusedError("who are you?", status=401), "model: 401 refused (bad request)"),
+            (ModelRefusedError("no choice", trouble=Trouble.NO_COMPLETION), "model: refused (no completion)"),
         ],
     )
     def test_of_the_model_is_reported_by_kind_and_never_raised(self, tmp_path: Path, error, told):

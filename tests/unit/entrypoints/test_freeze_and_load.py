@@ -187,7 +187,7 @@ class TestLoadAgent:
             response = loaded.predict(PredictRequest(question="My IBAN is DE89 3704 0044 0532 0130 00"))
             loaded.close()
 
-        assert response.error == "model: 401 refused"
+        assert response.error == "model: 401 refused (unauthorized)"
         logged = [str(vars(record)) for record in caplog.records if record.name.startswith("goldgate")]
         assert "bad key [key] for [redacted: iban]" in logged[-1]
         for said in (response.model_dump_json(), *logged):

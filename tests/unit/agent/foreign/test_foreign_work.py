@@ -308,7 +308,7 @@ class TestEndpoint:
 
         response = elsewhere(tmp_path, model).predict(asked())
 
-        assert response.error == "model: 503 unavailable"
+        assert response.error == "model: 503 unavailable (server)"
 
     @pytest.mark.parametrize(
         ("reply", "error"),
