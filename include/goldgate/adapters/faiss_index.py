@@ -51,6 +51,9 @@ class FaissIndex:
 
         Returns:
             How many passages were embedded.
+
+        Raises:
+            OSError: It cannot be written.
         """
         known = rows or {}
         fresh = [place for place, chunk in enumerate(chunks) if base is None or chunk.id not in known]
@@ -68,7 +71,7 @@ class FaissIndex:
             if made.any():
                 vectors[fresh] = made
         folder.mkdir(exist_ok=True)
-        faiss.write_index(_flat(vectors), str(folder / _FILE))
+        _save(_flat(vectors), folder / _FILE)
         return len(fresh)
 
     @classmethod
@@ -117,6 +120,13 @@ def _flat(vectors: np.ndarray) -> "faiss.IndexFlatIP":
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(np.ascontiguousarray(vectors, dtype=np.float32))
     return index
+
+
+def _save(index: "faiss.Index", path: Path) -> None:
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # a full disk, among others
+        raise OSError(f"`{path}` cannot be written: {str(error)[-200:]}.") from error
 
 
 def _read(folder: Path) -> "faiss.Index":

@@ -75,7 +75,19 @@ class TantivyIndex:
 
         Returns:
             How many passages were indexed; the others were taken from the base.
+
+        Raises:
+            OSError: It cannot be written.
         """
+        try:
+            return cls._written(chunks, folder, base=base, changed=changed, large=large)
+        except ValueError as error:  # how tantivy tells of a full disk, among others
+            raise OSError(f"`{folder}` cannot be written: {str(error)[:200]}.") from error
+
+    @classmethod
+    def _written(
+        cls, chunks: Sequence[Chunk], folder: Path, *, base: Path | None, changed: Collection[str], large: int
+    ) -> int:
         buckets = _buckets(chunks, large=large)
         if base is not None and len(buckets) > 1 and _segments(base) == len(buckets):
             stale = sorted({_bucket(chunk_id) for chunk_id in changed})

@@ -193,6 +193,8 @@ class _Desk:
     ) -> Response:
         question = question_of(chat, trace_id=trace.trace_id)
         if (too_many := self._too_many(route, caller_hash)) is not None:
+            trace.attributes["goldgate.safety.flags"] = ["rate_limit"]
+            trace.attributes["goldgate.safety.reasons"] = [f"more requests than the limit of the {too_many.scope}"]
             self._dispatcher.refuse(
                 question, route=route, table=table, caller_hash=caller_hash, scope=too_many.scope, trace=trace
             )

@@ -1,3 +1,4 @@
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,20 @@ class TestOpenIndexes:
 
         assert found == self.open(None)[0]
         assert [record.message for record in caplog.records] == ["agent.index.not_kept"]
+
+    @pytest.mark.parametrize("most_bytes", [0, 100, 700, 4_000])
+    def test_builds_in_memory_where_the_disk_is_full(self, tmp_path, most_bytes):
+        """No file may grow beyond so many bytes: the write that would fails, whichever library makes it."""
+        chunks = [chunk(number) for number in range(200)]
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+        try:
+            found, _ = self.open(tmp_path, chunks)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+        assert found == self.open(None, chunks)[0]
+        assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".lock-")]
 
     def test_embeds_nothing_where_an_index_can_be_read_only(self, tmp_path):
         first, _ = self.open(tmp_path)

@@ -12,6 +12,7 @@ from goldgate.serving.traffic_table import Route, Serving, Table
 from goldgate.serving.watch import WatchHealth
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_request_log import InMemoryRequestLog
+from tests.fakes.in_memory_sink import InMemorySink
 from tests.fakes.scripted_arm_client import ScriptedArmClient
 from tests.fakes.scripted_tracer import scripted_tracer
 
@@ -31,6 +32,7 @@ class Desk:
 
     def __init__(self, rates: RouterRates, *, own: Rate | None = None) -> None:
         self.now_s = 0.0
+        self.sink = InMemorySink()
         self.log = InMemoryRequestLog()
         self.arms = ScriptedArmClient()
         parts = RouterParts(
@@ -39,7 +41,7 @@ class Desk:
             log=self.log,
             clock=FrozenClock(),
             monotonic_s=lambda: self.now_s,
-            tracer=scripted_tracer(trace_id=TRACE),
+            tracer=scripted_tracer(trace_id=TRACE, sink=self.sink),
             hash_caller=partial(hash_caller, key=b"key"),
             rates=rates,
             rate_of=lambda _agent, _version: own,
@@ -68,6 +70,17 @@ class TestRouterRates:
         error = refused.json()["error"]
         assert (error["type"], error["code"], error["param"]) == ("rate_limit_error", "rate_limit_exceeded", None)
         assert "10 s" in error["message"]
+
+    def test_have_their_place_in_the_trace(self):
+        desk = Desk(TWICE)
+        for _ in range(3):
+            desk.ask()
+
+        refused = desk.sink.spans[-1]
+
+        assert (refused.name, refused.error) == ("POST /v1/chat/completions", "429")
+        assert refused.attributes["goldgate.safety.flags"] == ["rate_limit"]
+        assert refused.attributes["goldgate.safety.reasons"] == ["more requests than the limit of the caller"]
 
     def test_let_the_caller_ask_again_after_the_wait(self):
         desk = Desk(TWICE)
