@@ -134,7 +134,7 @@ def _priced(usage: ForeignUsage, price: Price) -> float:
 def _reason(failure: CallableFailure, *, within_s: float) -> str:
     match failure.kind:
         case "timeout":
-            return f"timeout: the agent did not answer within {within_s:g} s"
+            return f"timeout: the agent did not answer within {within_s:.3g} s"
         case "raised":
             return f"agent: it raised {failure.what}"
         case "died":
