@@ -134,6 +134,10 @@ class LLMSpec(ResourceContract):
             named = ", ".join(f"`{name}`" for name in lost)
             msg = f"no parameter that provider `{self.provider}` takes and ignores: {named}"
             raise ValueError(msg)
+        most = PROVIDERS[self.provider].most_temperature if self.provider is not None else 2.0
+        if (self.parameters.temperature or 0) > most:
+            msg = f"a `temperature` up to {most:g}: provider `{self.provider}` takes a higher one for that"
+            raise ValueError(msg)
         return self
 
 

@@ -67,6 +67,16 @@ class TestLLMSpec:
 
         assert "takes and ignores: `seed`" in refusal(LLMSpec, value)
 
+    def test_refuses_a_parameter_in_extra_that_the_provider_would_silently_ignore(self):
+        value = {"model": "m", "provider": "anthropic", "parameters": {"extra": {"logit_bias": {"1": 1}}}}
+
+        assert "takes and ignores: `logit_bias`" in refusal(LLMSpec, value)
+
+    def test_refuses_a_temperature_that_the_provider_would_silently_lower(self):
+        value = {"model": "m", "provider": "anthropic", "parameters": {"temperature": 1.5}}
+
+        assert "a `temperature` up to 1" in refusal(LLMSpec, value)
+
 
 class TestEmbedderSpec:
     @pytest.mark.parametrize("value", [{"kind": "openai"}, {"kind": "openai", "model": "m"}, {"model": "m"}])

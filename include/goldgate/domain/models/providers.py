@@ -24,6 +24,8 @@ class Provider:
     """Parameters that it knows under another name: ours, and its own."""
     ignored: frozenset[str] = frozenset()
     """Parameters that it takes and silently does not keep. An LLM that sets one is refused when it is loaded."""
+    most_temperature: float = 2.0
+    """A higher one it silently takes for this; it is refused likewise."""
     wants_signatures: bool = False
     """It refuses a conversation in which an earlier call lacks what came with it in `extra_content`."""
     wants_reasoning: bool = False
@@ -40,7 +42,9 @@ class Provider:
 
     def address(self, env: Mapping[str, str]) -> str:
         """Fill in the address; every variable of it must be there."""
-        return _PLACE.sub(lambda place: env[place[1]].rstrip("/"), self.base_url)
+        filled = _PLACE.sub(lambda place: env[place[1]].rstrip("/"), self.base_url)
+        # https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations: this one location has no prefix.
+        return filled.replace("//global-aiplatform.", "//aiplatform.")
 
 
 def address_problem(url: str) -> str | None:
@@ -78,6 +82,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         base_url="https://api.anthropic.com/v1",
         key_variable="ANTHROPIC_API_KEY",
         ignored=_ANTHROPIC_IGNORES,
+        most_temperature=1.0,
     ),
     # https://ai.google.dev/gemini-api/docs/thought-signatures
     "google": Provider(
@@ -92,8 +97,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         wants_nine_letter_ids=True,
         wants_turns=True,
     ),
-    # The key is a short-lived access token (`gcloud auth print-access-token`). Models are
-    # named `google/<model>`. For the location `global`, whose host has no prefix, give `baseUrl`.
+    # The key is a short-lived access token (`gcloud auth print-access-token`). Models are named `google/<model>`.
     "vertex": Provider(
         base_url="https://{GOOGLE_CLOUD_LOCATION}-aiplatform.googleapis.com/v1/projects/{GOOGLE_CLOUD_PROJECT}"
         "/locations/{GOOGLE_CLOUD_LOCATION}/endpoints/openapi",

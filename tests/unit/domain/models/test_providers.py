@@ -27,6 +27,9 @@ class TestProviders:
         assert PROVIDERS["vertex"].address(env) == (
             "https://europe-west1-aiplatform.googleapis.com/v1/projects/p-1/locations/europe-west1/endpoints/openapi"
         )
+        assert PROVIDERS["vertex"].address({**env, "GOOGLE_CLOUD_LOCATION": "global"}) == (
+            "https://aiplatform.googleapis.com/v1/projects/p-1/locations/global/endpoints/openapi"
+        )
         azure = {"AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com/"}
         assert PROVIDERS["azure"].address(azure) == "https://mine.openai.azure.com/openai/v1"
 
