@@ -32,7 +32,7 @@ def notify(method: str, params: object = None) -> None:
     write({"jsonrpc": "2.0", "method": method, **({} if params is None else {"params": params})})
 
 
-def tool(name: str, description: str = "", **more: object) -> dict:
+def tool(name: str, description: object = "", **more: object) -> dict:
     return {"name": name, "description": description, "inputSchema": SCHEMA} | more
 
 
@@ -47,7 +47,11 @@ def list_tools(number: int, params: dict) -> None:
     elif "pages" in MODES:
         answer(number, {"tools": [tool("second")]})
     elif "bad-schema" in MODES:
-        answer(number, {"tools": [tool("t", inputSchema={"properties": {}})]})
+        broken = [tool("dict", inputSchema={"type": "dict"}), tool("text", inputSchema="x"), {"name": "none"}, {"a": 1}]
+        odd = tool("odd", description=7, annotations="x", title=1, outputSchema={"type": "list"})
+        answer(number, {"tools": [*broken, odd, tool("t")]})
+    elif "no-list" in MODES:
+        answer(number, {"tools": "t"})
     elif "twice" in MODES:
         answer(number, {"tools": [tool("t"), tool("t", "Another." if "other" in MODES else "")]})
     elif "tells" in MODES:

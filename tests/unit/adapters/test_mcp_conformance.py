@@ -14,6 +14,7 @@ import pytest
 from goldgate.adapters.mcp_tools.session import McpToolSession
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.entrypoints.pinning import refuse_unfit_schemas
 from goldgate.ports.tools import ToolResult
 from tests.fakes import scripted_mcp_program
 
@@ -391,12 +392,29 @@ class TestAList:
         assert [each.description for each in opened.definitions()] == ["Use the key [secret]."]
         opened.close()
 
-    def test_that_breaks_the_protocol_is_refused(self, tmp_path):
+    def test_gives_each_tool_as_it_is_offered_beside_others_that_are_broken(self, tmp_path):
+        """Whoever pins a broken one reads what is wrong with it; the others can be called."""
         opened = session(tmp_path, "bad-schema")
 
-        with pytest.raises(
-            PermanentError, match=r"lists what breaks the protocol; correct it: .*\ntools\.0\.inputSchema"
-        ):
+        offered = {each.name: each for each in opened.definitions()}
+        opened.close()
+
+        assert {name: each.input_schema for name, each in offered.items()} == {
+            "dict": {"type": "dict"},
+            "text": {"type": "str"},
+            "none": {},
+            "odd": {"type": "object"},
+            "t": {"type": "object"},
+        }
+        assert (offered["odd"].description, offered["odd"].output_schema) == ("", {"type": "list"})
+        for name in ("dict", "text", "none", "odd"):
+            with pytest.raises(PermanentError, match=f"Tool `{name}` of `odd`"):
+                refuse_unfit_schemas(offered[name], server="odd")
+
+    def test_that_breaks_the_protocol_is_refused(self, tmp_path):
+        opened = session(tmp_path, "no-list")
+
+        with pytest.raises(PermanentError, match=r"lists what breaks the protocol; correct it: .*\ntools"):
             opened.definitions()
         opened.close()
 

@@ -10,24 +10,25 @@ from mcp.shared._stream_protocols import ReadStream
 from mcp.shared.message import SessionMessage
 
 from goldgate.adapters.mcp_tools.answers import with_texts
+from goldgate.adapters.mcp_tools.listings import with_sound_tools
 from goldgate.adapters.mcp_tools.wire import Streams, Transport
 
 Item = SessionMessage | Exception
 
 
 @contextlib.asynccontextmanager
-async def told_in_words(transport: Transport) -> AsyncIterator[Streams]:
-    """Open a connection whose results hold texts only."""
+async def made_sound(transport: Transport) -> AsyncIterator[Streams]:
+    """Open a connection whose results hold texts only, and whose lists sound tools: the SDK refuses others whole."""
     async with transport as (incoming, outgoing):
-        yield _InWords(incoming), outgoing
+        yield _Sound(incoming), outgoing
 
 
-class _InWords:
+class _Sound:
     def __init__(self, inner: ReadStream[Item]) -> None:
         self._inner = inner
 
     async def receive(self) -> Item:
-        return _in_words(await self._inner.receive())
+        return _sound(await self._inner.receive())
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -36,7 +37,7 @@ class _InWords:
         return self
 
     async def __anext__(self) -> Item:
-        return _in_words(await self._inner.__anext__())
+        return _sound(await self._inner.__anext__())
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()
@@ -53,8 +54,8 @@ class _InWords:
         return getattr(self._inner, "last_context", None)
 
 
-def _in_words(item: Item) -> Item:
+def _sound(item: Item) -> Item:
     if isinstance(item, SessionMessage) and isinstance(answer := item.message, mcp_types.JSONRPCResponse):
-        answer = answer.model_copy(update={"result": with_texts(answer.result)})
+        answer = answer.model_copy(update={"result": with_sound_tools(with_texts(answer.result))})
         return SessionMessage(message=answer, metadata=item.metadata)
     return item

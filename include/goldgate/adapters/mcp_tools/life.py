@@ -12,7 +12,8 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from pydantic import JsonValue, TypeAdapter
 
-from goldgate.adapters.mcp_tools.incoming import told_in_words
+from goldgate.adapters.mcp_tools.incoming import made_sound
+from goldgate.adapters.mcp_tools.listings import definition_of
 from goldgate.adapters.mcp_tools.wire import Connect, Wire
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.model import ToolDefinition
@@ -150,7 +151,7 @@ class Life:
             await serving
 
     async def _serve(self) -> None:
-        client = Client(told_in_words(self._connect(self.wire)), cache=None, message_handler=self._heard)
+        client = Client(made_sound(self._connect(self.wire)), cache=None, message_handler=self._heard)
         async with client:
             self._started.set_result(client)
             await asyncio.Event().wait()
@@ -166,7 +167,7 @@ async def _offered(client: Client, *, name: str) -> list[ToolDefinition]:
     offered: list[ToolDefinition] = []
     for _ in range(_MOST_PAGES):
         page = await client.session.list_tools(params=mcp_types.PaginatedRequestParams(cursor=cursor))
-        offered += map(_definition, page.tools)
+        offered += map(definition_of, page.tools)
         cursor = page.next_cursor
         if cursor is None:
             return _named_once(offered, server=name)
@@ -189,12 +190,3 @@ def _named_once(offered: Sequence[ToolDefinition], *, server: str) -> list[ToolD
                 "names that differ. Correct the server."
             )
     return list(named.values())
-
-
-def _definition(tool: mcp_types.Tool) -> ToolDefinition:
-    return ToolDefinition(
-        name=tool.name,
-        description=tool.description or "",
-        input_schema=dict(tool.input_schema),
-        output_schema=None if tool.output_schema is None else dict(tool.output_schema),
-    )
