@@ -13,8 +13,7 @@ from typing import get_args
 from pydantic import JsonValue
 
 from goldgate.agent.equipment import Equipment
-from goldgate.agent.memory.compaction import compact
-from goldgate.agent.memory.tokens import definition_tokens
+from goldgate.agent.memory.window import fit_window
 from goldgate.agent.preparation import Preparation
 from goldgate.agent.safety.guards import guard_answer
 from goldgate.agent.safety.tool_results import as_data
@@ -89,7 +88,7 @@ class AgentWork:
         left = remaining(state.limits, state.spent)
         tools = self._equipment.toolbox.definitions
         try:
-            sent = compact(state.messages, budget=spec.limits.context_window_tokens - definition_tokens(tools))
+            sent = fit_window(state.messages, window=spec.limits.context_window_tokens, tools=tools)
         except PermanentError as error:
             return Broke(reason=f"context: {first_line(error)}", flags=self._safety.flags)
         began_s = self._equipment.stopwatch()
