@@ -16,7 +16,8 @@ from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.state import Need, Phase
 from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode
-from goldgate.entrypoints.commands.task_reading import changed
+from goldgate.entrypoints.commands.task_reading import changed, show_changes
+from goldgate.entrypoints.display import Screen
 from tests.fakes.agent_folders import LLM, agent, write_folder
 from tests.fakes.recorded_runs import AT, a_call, a_run, a_waiting_run
 from tests.fakes.scripted_endpoint import Answer, ScriptedEndpoint, completion
@@ -127,6 +128,22 @@ class TestGet:
         assert again.stdout.split() == ["taskrun.goldgate.dev/a", "taskrun.goldgate.dev/b"]
         assert again.exit_code == ExitCode.DONE
 
+    def test_prints_a_list_in_json_that_run_takes_again(self, home, tmp_path):
+        record(home, a_run("a"), a_run("b"))
+        (tmp_path / "runs.json").write_text(run(home, "get", "-o", "json").stdout)
+
+        again = run(home, "run", "-f", str(tmp_path / "runs.json"), "-o", "name")
+
+        assert again.stdout.split() == ["taskrun.goldgate.dev/a", "taskrun.goldgate.dev/b"]
+
+    def test_tells_the_line_of_what_is_wrong_in_a_list(self, home, tmp_path):
+        (tmp_path / "runs.yaml").write_text("kind: TaskRunList\nitems:\n- kind: TaskRun\n  spec: {agentRef: 5}\n")
+
+        found = run(home, "run", "-f", str(tmp_path / "runs.yaml"))
+
+        assert "runs.yaml:4" in found.stderr
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+
     def test_shows_the_others_beside_a_damaged_record(self, home):
         record(home, a_run("a"), a_run("b"))
         (home / "taskruns" / "a.json").write_text("{")
@@ -176,6 +193,16 @@ class TestChanged:
         now = [a_run("a"), a_run("b", output="other"), a_run("c")]
 
         assert [one.metadata.name for one in changed([a_run("a"), a_run("b")], now)] == ["b", "c"]
+
+
+class TestShowChanges:
+    def test_names_the_columns_once(self, capsys):
+        looks = iter([[a_run("a")], [a_run("a"), a_run("b")]])
+
+        with pytest.raises(StopIteration):
+            show_changes(Screen(form="table"), [], lambda: next(looks))
+
+        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["NAME", "a", "b"]
 
 
 class TestDescribe:

@@ -62,7 +62,7 @@ def get(
         tell_runs(screen, ordered, as_list=len(names) != 1, empty=f"No TaskRuns in {settings.home / 'taskruns'}.")
     code = _tell_problems(screen, found)
     if watch:
-        _watch(screen, found.runs, lambda: look().runs)
+        show_changes(screen, found.runs, lambda: look().runs)
     return code
 
 
@@ -150,12 +150,16 @@ def _tell_problems(screen: Screen, found: Found) -> ExitCode:
     return ExitCode.IMPOSSIBLE if found.problems else ExitCode.DONE
 
 
-def _watch(screen: Screen, runs: Sequence[TaskRun], look: Callable[[], Sequence[TaskRun]]) -> None:
+def show_changes(screen: Screen, runs: Sequence[TaskRun], look: Callable[[], Sequence[TaskRun]]) -> None:
+    """Show each run that changes, until interrupted. Columns are named once, at the top, as kubectl does."""
+    are_named = bool(runs)
     while True:
         time.sleep(_LOOK_EVERY_S)
         now = look()
         if rows := changed(runs, now):
-            screen.result(None, runs_table(rows, now=SystemClock().now(), wide=screen.form == "wide"))
+            table = runs_table(rows, now=SystemClock().now(), wide=screen.form == "wide")
+            screen.result(None, table.partition("\n")[2] if are_named else table)
+            are_named = True
         runs = now
 
 
