@@ -344,7 +344,7 @@ class TestRetries:
 
     def test_never_tell_half_a_key(self):
         """What is told is cut, and the key may lie on the cut."""
-        key = "very-" + "secret"
+        key = "very-" + "secret-" * 8
         echo = Answer(status=401, body={"error": {"message": " ".join([key] * 100)}})
         with ScriptedEndpoint(echo) as endpoint, pytest.raises(ModelRefusedError) as caught:
             model(endpoint, api_key_from=FromEnv(env="KEY"), env={"KEY": key}).complete(ASKED, within_s=5)
