@@ -51,6 +51,21 @@ class TestOpen:
         assert playbook.open(order()) == order()
 
 
+class TestWhatAgentsMayReferTo:
+    def test_holds_every_setting_though_its_variable_is_not_set(
+        self, playbook: Playbook, monkeypatch: pytest.MonkeyPatch
+    ):
+        settings = playbook.wiring.settings
+        for name in settings.as_env():
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("KEY_OF_THE_AGENT", "k")
+
+        env = playbook._env
+
+        assert settings.as_env().items() <= env.items()
+        assert env["KEY_OF_THE_AGENT"] == "k"
+
+
 class TestValidate:
     def test_freezes_no_gold_set_whatever_it_is_called(self, playbook: Playbook):
         row = {"id": "a", "question": "Hi?", "expect": "answer", "must_contain": [["hello"]]}
