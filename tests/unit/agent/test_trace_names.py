@@ -22,7 +22,7 @@ from goldgate.ports.model import ChatReply, ModelUnavailableError
 
 
 def spec(**fields) -> LLMSpec:
-    return LLMSpec(**{"model": "m-1", "base_url": "https://me:secret@models.example:8443/v1?key=secret", **fields})
+    return LLMSpec(**{"model": "m-1", "base_url": "https://me:secret@models.example:8443/v1", **fields})
 
 
 def reply(**fields) -> ChatReply:
