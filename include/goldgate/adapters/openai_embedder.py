@@ -33,8 +33,9 @@ class OpenAIEmbedder:
         self._key = _required(env, spec.api_key_from) if spec.api_key_from else _NO_KEY
         self._model = spec.model or ""
         self._base_url = base_url
-        self._question_timeout_s = question_timeout_s
-        self._client = openai.OpenAI(base_url=base_url, api_key=self._key, max_retries=_MAX_RETRIES, timeout=_TIMEOUT_S)
+        client = openai.OpenAI(base_url=base_url, api_key=self._key, max_retries=_MAX_RETRIES, timeout=_TIMEOUT_S)
+        self._client = _unmarked(client)
+        self._question_client = _unmarked(client.with_options(timeout=question_timeout_s, max_retries=1))
 
     @property
     def name(self) -> str:
@@ -64,9 +65,7 @@ class OpenAIEmbedder:
 
     def _batch(self, texts: list[str]) -> list[list[float]]:
         try:
-            client = self._client
-            if len(texts) == 1:
-                client = client.with_options(timeout=self._question_timeout_s, max_retries=1)
+            client = self._client if len(texts) > 1 else self._question_client
             answer = client.embeddings.create(model=self._model, input=texts, encoding_format="float")
         except (
             openai.APIConnectionError,
@@ -88,6 +87,13 @@ class OpenAIEmbedder:
     def _told(self, error: openai.APIError) -> str:
         text = error.message if self._key == _NO_KEY else error.message.replace(self._key, "[key]")
         return f"Embedding model `{self._model}` at {self._base_url}: {type(error).__name__}: {text[:300]}."
+
+
+def _unmarked(client: openai.OpenAI) -> openai.OpenAI:
+    """Take off what the client takes from the environment of the process and would send to any endpoint."""
+    client.organization = client.project = None
+    client._custom_headers = {}  # noqa: SLF001 - there is no other way
+    return client
 
 
 def _required(env: Mapping[str, str], source: FromEnv | None) -> str:

@@ -45,6 +45,16 @@ class TestOpenAIEmbedder:
         assert "no such key: [key]" in told
         assert key not in told
 
+    @pytest.mark.parametrize("texts", [["a"], ["a", "b"]])
+    def test_sends_nothing_that_stands_in_the_environment_for_another(self, texts, monkeypatch):
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: secret\nAuthorization: Bearer other")
+        monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+        with ScriptedEndpoint(Answer(body=vectors)) as endpoint:
+            embedder(endpoint).embed(texts)
+
+        assert endpoint.headers[0]["authorization"] == "Bearer k-1"
+        assert not {"x-gateway", "openai-organization"} & endpoint.headers[0].keys()
+
     def test_tells_a_refusal(self):
         with (
             ScriptedEndpoint(Answer(status=404, body={"error": {"message": "no such model"}})) as endpoint,
