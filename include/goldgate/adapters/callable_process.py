@@ -52,7 +52,7 @@ class ProcessSpec:
     env: Mapping[str, str]
     """All that it inherits, beside a HOME and a TMPDIR of its own."""
     secrets: Collection[str] = ()
-    """Cut out of everything that it prints."""
+    """Cut out of everything that it prints and answers."""
     max_concurrency: int = 8
     max_restarts: int = 3
     start_within_s: float = 60
@@ -115,13 +115,20 @@ class CallableProcess:
     ) -> JsonValue | CallableFailure:
         number, answer = life.send(request, traceparent=traceparent)
         try:
-            return answer.result(timeout=max(within_s, 0))
+            value = answer.result(timeout=max(within_s, 0))
         except WaitTimeoutError:
             # Nobody can stop a thread of it. The others that it works on may end; new questions go to a new process.
             self._retire(life)
             return CallableFailure(kind="timeout")
         finally:
             life.forget(number)
+        if isinstance(value, CallableFailure):
+            return value
+        try:
+            answered: JsonValue = self._secrets.cut_from_value(value)
+        except RecursionError:
+            return CallableFailure(kind="garbled")  # so deep that nothing here could read it
+        return answered
 
     def _alive(self) -> "_Life | CallableFailure":
         with self._lock:

@@ -5,7 +5,7 @@ A secret that was encoded, or taken apart by whoever printed it, is not found.
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 CUT: Final = "[secret]"
 
@@ -31,6 +31,18 @@ class SecretText:
         while CUT + CUT in text:
             text = text.replace(CUT + CUT, CUT)
         return text
+
+    def cut_from_value(self, value: Any) -> Any:
+        """Replace them in every text of a JSON value, names of fields included."""
+        match value:
+            case str():
+                return self.cut_from(value)
+            case list():
+                return [self.cut_from_value(each) for each in value]
+            case dict():
+                return {self.cut_from(str(name)): self.cut_from_value(each) for name, each in value.items()}
+            case _:
+                return value
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -45,6 +45,13 @@ def predict(request):
         os.write(1, b"native\\n")
     if match[0] == "raise":
         raise LookupError("the key is " + os.environ["KEY"])
+    if match[0] == "key":
+        return {"answer": "it is " + os.environ["KEY"], "citations": [os.environ["KEY"], 1]}
+    if match[0] == "deep":
+        value = {}
+        for _ in range(600):
+            value = {"a": value}
+        return {"answer": "x", "tool_calls": [{"name": "t", "arguments": value}]}
     if match[0] == "exit":
         sys.exit("over")
     if match[0] == "die":
@@ -199,6 +206,13 @@ class TestAsking:
 
         tried.await_line("LookupError: the key is [secret]")
         assert "s3cr3t-value" not in str(tried.said)
+
+    def test_cuts_secrets_out_of_what_it_answers(self, tried):
+        assert tried.ask("key") == {"answer": "it is [secret]", "citations": ["[secret]", 1]}
+
+    def test_gives_up_on_an_answer_that_is_too_deep_and_lives_on(self, tried):
+        assert tried.ask("deep") == CallableFailure(kind="garbled")
+        assert tried.ask("hello") == "HELLO"
 
     def test_cuts_a_key_of_many_lines_out_of_what_it_logs(self, tmp_path):
         key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END KEY-----"
