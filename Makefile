@@ -81,7 +81,10 @@ format: install ## Format, and fix what can be fixed
 	@$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-lock: install ## Write the locks again from pyproject.toml
-	@compile="$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml"
-	$$compile -o requirements.txt
-	$$compile --group dev -c requirements.txt -o requirements-dev.txt
+lock: install ## Write the locks again from pyproject.toml, and those of the images from theirs
+	@compile="$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header"
+	$$compile pyproject.toml -o requirements.txt
+	$$compile pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	for image in include/images/agent include/images/router; do
+	  $$compile -c requirements.txt $$image/requirements.in -o $$image/requirements.txt
+	done
