@@ -126,8 +126,8 @@ class CallableProcess:
             return value
         try:
             answered: JsonValue = self._secrets.cut_from_value(value)
-        except RecursionError:
-            return CallableFailure(kind="garbled")  # so deep that nothing here could read it
+        except ValueError:
+            return CallableFailure(kind="garbled")  # nested so deeply that nothing here reads it
         return answered
 
     def _alive(self) -> "_Life | CallableFailure":

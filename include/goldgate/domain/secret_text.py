@@ -15,6 +15,9 @@ _LONG: Final = 128
 """A longer one may be printed on a line that is cut, so that its whole is never seen: keys and service accounts."""
 _PIECE: Final = 32
 
+_DEEPEST: Final = 100
+"""No answer of an agent is; well below what Python can follow."""
+
 
 class SecretText:
     """Takes secrets out of text."""
@@ -32,15 +35,22 @@ class SecretText:
             text = text.replace(CUT + CUT, CUT)
         return text
 
-    def cut_from_value(self, value: Any) -> Any:
-        """Replace them in every text of a JSON value, names of fields included."""
+    def cut_from_value(self, value: Any, *, depth: int = 0) -> Any:
+        """Replace them in every text of a JSON value, names of fields included.
+
+        Raises:
+            ValueError: It is nested too deeply to be looked through.
+        """
+        if depth > _DEEPEST:
+            msg = f"found a value nested more than {_DEEPEST} deep"
+            raise ValueError(msg)
         match value:
             case str():
                 return self.cut_from(value)
             case list():
-                return [self.cut_from_value(each) for each in value]
+                return [self.cut_from_value(each, depth=depth + 1) for each in value]
             case dict():
-                return {self.cut_from(str(name)): self.cut_from_value(each) for name, each in value.items()}
+                return {self.cut_from(str(k)): self.cut_from_value(v, depth=depth + 1) for k, v in value.items()}
             case _:
                 return value
 

@@ -49,7 +49,7 @@ def predict(request):
         return {"answer": "it is " + os.environ["KEY"], "citations": [os.environ["KEY"], 1]}
     if match[0] == "deep":
         value = {}
-        for _ in range(600):
+        for _ in range(150):
             value = {"a": value}
         return {"answer": "x", "tool_calls": [{"name": "t", "arguments": value}]}
     if match[0] == "exit":
