@@ -1,3 +1,4 @@
+import itertools
 import logging
 import socket
 import threading
@@ -88,6 +89,25 @@ class TestOtlpSpanSink:
             sink.close()
 
         assert [len(collector.messages), len(collector.spans)] == [1, 5]
+
+    def test_leaves_the_collector_alone_for_as_long_as_a_batch_took_it(self):
+        hours = itertools.count(step=3600.0)
+        with ScriptedCollector() as collector:
+            sink = OtlpSpanSink(
+                lambda: OtlpTarget(url=collector.url),
+                resource={"service.name": "goldgate"},
+                schema_url=SCHEMA_URL,
+                options=PATIENT,
+                monotonic_s=lambda: next(hours),
+            )
+            sink.record(span(1))
+            assert collector.was_asked.wait(30)
+            sink.record(span(2))
+            threading.Event().wait(0.3)
+            sent_at_once = len(collector.messages)
+            sink.close()
+
+        assert (sent_at_once, len(collector.messages)) == (1, 2)
 
     def test_sends_everything_when_it_is_closed(self):
         with ScriptedCollector() as collector:
