@@ -4,23 +4,20 @@ It carries out what the machine of runs asks for, and keeps no state that a run 
 """
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
-
-from pydantic import JsonValue
 
 from goldgate.agent.equipment import Equipment
 from goldgate.agent.memory.window import fit_window
 from goldgate.agent.preparation import Preparation
+from goldgate.agent.response import respond
 from goldgate.agent.safety.guards import guard_answer
 from goldgate.agent.safety.tool_results import as_data
 from goldgate.agent.safety_log import SafetyLog
 from goldgate.agent.trace import Waterfall
-from goldgate.agent.trace_names import chat_attributes, reply_attributes, run_attributes, run_name, tool_attributes
-from goldgate.contracts.prediction import PredictRequest, PredictResponse, SafetyFlag, ToolCall, Usage
+from goldgate.agent.trace_names import chat_attributes, reply_attributes, tool_attributes
+from goldgate.contracts.prediction import PredictRequest, PredictResponse
 from goldgate.contracts.resources import AgentGrant
 from goldgate.domain.errors import PermanentError, TransientError, first_line
 from goldgate.domain.runs.events import AgentReady, Answered, Broke, ModelReplied, ToolReturned, ToolWaits
@@ -146,10 +143,9 @@ class AgentWork:
         return replace(replied, content=text, calls=(), refused=True, citations=(), flags=self._safety.flags)
 
     def _guarded(self, text: str) -> str:
-        known = [chunk.text for chunk in self._equipment.knowledge.chunks.values()]
         with self._waterfall.span("safety") as span:
             spec, books = self._equipment.folder.agent.spec.safety, self._equipment.books
-            guarded = guard_answer(text, known=known, spec=spec, books=books)
+            guarded = guard_answer(text, known=self._equipment.knowledge.texts, spec=spec, books=books)
             return self._safety.noted(guarded, span).text
 
     def _vetted(self, reply: ChatReply) -> Sequence[Call]:
@@ -208,37 +204,15 @@ class AgentWork:
 
     def respond(self, state: RunState) -> PredictResponse:
         """Report on the run; of one that is over, the root span ends."""
-        error = state.error
-        if not state.phase.is_terminal:
-            error = f"waiting: {state.detail}"
-        if state.phase.is_terminal:
-            name = self._equipment.folder.agent.metadata.name
-            attributes = run_attributes(state, agent=name, bundle=state.bundle)
-            self._waterfall.end(run_name(name), attributes=attributes, error=_kind(error))
-        spent = state.spent
-        return PredictResponse(
-            answer=state.output or "",
-            refused=state.refused,
-            citations=list(state.citations),
-            retrieved=list(state.given),
-            tool_calls=tool_calls(state),
-            usage=Usage(
-                tokens_in=spent.tokens_in,
-                tokens_out=spent.tokens_out,
-                tokens_cached=spent.tokens_cached,
-                cost_usd=spent.cost_usd,
-                llm_calls=spent.steps,
-                is_metered=spent.is_metered,
-            ),
-            latency_ms_total=self._waterfall.elapsed_s * 1000,
+        folder = self._equipment.folder
+        return respond(
+            state,
+            agent=folder.agent.metadata.name,
+            model=folder.llm.spec.model,
+            prompt=folder.prompt_id,
+            waterfall=self._waterfall,
+            safety=self._safety,
             latency_ms_llm=self._waterfall.total_ms("llm"),
-            safety_flags=[flag for flag in get_args(SafetyFlag) if flag in state.flags],
-            safety_blocks=self._safety.blocks,
-            error=error,
-            trace_id=self.trace_id,
-            model=self._equipment.folder.llm.spec.model,
-            prompt=self._equipment.folder.prompt_id,
-            spans=sorted(self._waterfall.spans, key=lambda span: span.start_ms),
         )
 
 
@@ -246,41 +220,6 @@ def cited(answer: str, *, given: Sequence[str]) -> list[str]:
     """List the passages that an answer names in brackets, in order, each once; what was not given is no citation."""
     named = (part.strip() for match in _CITATION.finditer(answer) for part in re.split(r"[,;\s]+", match.group(1)))
     return list(dict.fromkeys(part for part in named if part in given))
-
-
-def tool_calls(state: RunState) -> list[ToolCall]:
-    """List the calls of a run that have their result, in order."""
-    failed = {m.tool_call_id: m.is_error for m in state.messages if m.role == "tool"}
-    asked = (request for message in state.messages for request in message.tool_requests)
-    return [
-        ToolCall(name=request.name, arguments=_arguments(request.arguments), is_error=failed[request.id])
-        for request in asked
-        if request.id in failed
-    ]
-
-
-def _arguments(raw: str) -> dict[str, JsonValue]:
-    try:
-        # JSON has neither NaN nor infinities; Python reads them, and what is not called may hold them.
-        value = json.loads(raw or "{}", parse_constant=_not_json, parse_float=_finite)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _not_json(constant: str) -> float:
-    raise ValueError(constant)
-
-
-def _finite(number: str) -> float:
-    found = float(number)
-    if not math.isfinite(found):
-        raise ValueError(number)
-    return found
-
-
-def _kind(error: str | None) -> str | None:
-    return None if error is None else error.partition(":")[0]
 
 
 def _spent_in_vain(error: Exception) -> Spent:

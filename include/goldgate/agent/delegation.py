@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from goldgate.agent.loop import drive
 from goldgate.agent.trace import Stopwatch
 from goldgate.contracts.prediction import PredictRequest
-from goldgate.contracts.task_runs import RunLimits
+from goldgate.contracts.run_mapping import run_limits
 from goldgate.domain.runs.state import Limits, Phase, RunState
 from goldgate.domain.runs.steps import Effect, Step
 from goldgate.ports.agents import Agent, DelegateReply, Work
@@ -50,14 +50,4 @@ def reply_of(agent: str, state: RunState) -> DelegateReply:
     had = f" It had: {state.output}" if state.output else ""
     return DelegateReply(
         content=f"Agent `{agent}` gave no answer ({state.error}).{had}", is_error=True, spent=state.spent
-    )
-
-
-def run_limits(limits: Limits) -> RunLimits:
-    """Write limits down for another run."""
-    return RunLimits(
-        max_steps=limits.max_steps,
-        timeout_seconds=limits.timeout_s,
-        max_tokens=limits.max_tokens,
-        max_cost_usd=limits.max_cost_usd,
     )

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from goldgate.agent.equipment import Equipment
 from goldgate.agent.memory.tokens import count_tokens
 from goldgate.agent.prompts import render_context, render_user
+from goldgate.agent.question import problem_of
 from goldgate.agent.safety import injection
 from goldgate.agent.safety.guards import guard_attachment, guard_passage, guard_question, guard_turn
 from goldgate.agent.safety_log import SafetyLog
 from goldgate.agent.trace import Waterfall
-from goldgate.contracts.prediction import QUESTION_REFUSED, PredictRequest
+from goldgate.contracts.prediction import PredictRequest
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.events import AgentReady, Answered, Broke
@@ -43,19 +44,9 @@ class Preparation:
             self.question = injection.readable(self.request.question).strip()
             self.attachments = [injection.readable(text).strip() for text in self.request.context]
             self.history = [injection.readable(turn.content) for turn in self.request.history]
-            length = len(self.question) + sum(map(len, self.attachments))
-            whole = length + sum(map(len, self.history))
             limits = self.equipment.folder.agent.spec.limits
-            if not self.question:
-                return Broke(reason=f"{QUESTION_REFUSED} found no text; expected a question")
-            for found, most, of in (
-                (length, limits.max_question_chars, "with its attachments"),
-                (whole, limits.max_input_chars, "with the earlier turns"),
-            ):
-                if found > most:
-                    reason = f"{QUESTION_REFUSED} found {found} characters {of}; expected at most {most}"
-                    return Broke(reason=reason)
-        return None
+            problem = problem_of(self.question, self.attachments, self.history, limits=limits)
+        return None if problem is None else Broke(reason=problem)
 
     def _check(self) -> Answered | None:
         spec = self.equipment.folder.agent.spec.safety

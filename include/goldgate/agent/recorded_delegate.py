@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from goldgate.agent.delegation import reply_of, run_limits
+from goldgate.agent.delegation import reply_of
 from goldgate.contracts.resource_parts import Metadata
-from goldgate.contracts.run_mapping import state_of
+from goldgate.contracts.run_mapping import run_limits, state_of
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.digest import digest_bytes, short
 from goldgate.domain.errors import PermanentError

@@ -96,12 +96,7 @@ def status_fields(state: RunState, *, recorded: tuple[RunState, TaskRunStatus] |
             run_id=state.run_id,
             bundle=state.bundle,
             waits_for_agent=state.waits_for_agent,
-            limits=RunLimits(
-                max_steps=state.limits.max_steps,
-                timeout_seconds=state.limits.timeout_s,
-                max_tokens=state.limits.max_tokens,
-                max_cost_usd=state.limits.max_cost_usd,
-            ),
+            limits=run_limits(state.limits),
             plans=state.habits.plans,
             reflects=state.habits.reflects,
             stage=state.stage,
@@ -117,6 +112,16 @@ def limits_of(limits: RunLimits) -> Limits:
     return Limits(
         max_steps=default.max_steps if limits.max_steps is None else limits.max_steps,
         timeout_s=default.timeout_s if limits.timeout_seconds is None else limits.timeout_seconds,
+        max_tokens=limits.max_tokens,
+        max_cost_usd=limits.max_cost_usd,
+    )
+
+
+def run_limits(limits: Limits) -> RunLimits:
+    """Write limits down for another run."""
+    return RunLimits(
+        max_steps=limits.max_steps,
+        timeout_seconds=limits.timeout_s,
         max_tokens=limits.max_tokens,
         max_cost_usd=limits.max_cost_usd,
     )

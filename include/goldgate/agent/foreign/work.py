@@ -8,24 +8,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
-from goldgate.agent.controller import tool_calls
 from goldgate.agent.foreign.folder import ForeignFolder
 from goldgate.agent.foreign.said import Asker, Failed, Question, Said
 from goldgate.agent.prompts import render_context
+from goldgate.agent.question import problem_of
+from goldgate.agent.response import respond
 from goldgate.agent.safety import injection
 from goldgate.agent.safety.guards import guard_answer, guard_attachment, guard_question, guard_turn
 from goldgate.agent.safety_log import SafetyLog
 from goldgate.agent.trace import Waterfall
-from goldgate.agent.trace_names import error_kind, run_attributes, run_name
 from goldgate.contracts.prediction import (
-    QUESTION_REFUSED,
     PredictRequest,
     PredictResponse,
     Reported,
-    SafetyFlag,
     ToolCall,
     Turn,
-    Usage,
 )
 from goldgate.domain.conversation import ChatMessage, ToolRequest
 from goldgate.domain.runs.events import AgentReady, Answered, Broke, ToolReturned
@@ -81,12 +78,13 @@ class ForeignWork:
         spec = self._folder.agent.spec
         with self._waterfall.span("preproc"):
             question = self._read()
-            if (problem := self._too_much(question)) is not None:
+            said = [turn.content for turn in question.history]
+            problem = problem_of(question.text, question.attachments, said, limits=spec.limits)
+            if problem is not None:
                 return Broke(reason=problem)
         if self._is_limited and not self._asker.is_metered:
             return Broke(reason="unmetered: the agent does not report its usage, and tokens or money are limited")
         with self._waterfall.span("safety") as span:
-            said = [turn.content for turn in question.history]
             guarded = guard_question(question.text, history=said, spec=spec.safety.as_checks(), books=self._books)
             if self._safety.noted(guarded, span).is_refused:
                 return Answered(
@@ -137,34 +135,14 @@ class ForeignWork:
 
     def respond(self, state: RunState) -> PredictResponse:
         """Report on the run; of one that is over, the root span ends."""
-        error = state.error if state.phase.is_terminal else f"waiting: {state.detail}"
-        if state.phase.is_terminal:
-            attributes = run_attributes(state, agent=self._folder.name, bundle=state.bundle)
-            self._waterfall.end(run_name(self._folder.name), attributes=attributes, error=error_kind(error))
-        spent = state.spent
-        return PredictResponse(
-            answer=state.output or "",
-            refused=state.refused,
-            citations=list(state.citations),
-            retrieved=list(state.given),
-            tool_calls=tool_calls(state),
-            usage=Usage(
-                tokens_in=spent.tokens_in,
-                tokens_out=spent.tokens_out,
-                tokens_cached=spent.tokens_cached,
-                cost_usd=spent.cost_usd,
-                llm_calls=spent.steps,
-                is_metered=spent.is_metered,
-            ),
-            latency_ms_total=self._waterfall.elapsed_s * 1000,
-            latency_ms_llm=self._said.latency_ms_llm if self._said else 0,
-            safety_flags=[flag for flag in get_args(SafetyFlag) if flag in state.flags],
-            safety_blocks=self._safety.blocks,
-            error=error,
-            trace_id=self.trace_id,
+        return respond(
+            state,
+            agent=self._folder.name,
             model=self._folder.model,
             prompt=self._prompt_id,
-            spans=sorted(self._waterfall.spans, key=lambda span: span.start_ms),
+            waterfall=self._waterfall,
+            safety=self._safety,
+            latency_ms_llm=self._said.latency_ms_llm if self._said else 0,
             unmeasured=self._unmeasured(state),
         )
 
@@ -185,20 +163,6 @@ class ForeignWork:
             history=[Turn(role=turn.role, content=injection.readable(turn.content)) for turn in self._request.history],
             trace_id=self.trace_id,
         )
-
-    def _too_much(self, question: Question) -> str | None:
-        limits = self._folder.agent.spec.limits
-        length = len(question.text) + sum(map(len, question.attachments))
-        whole = length + sum(len(turn.content) for turn in question.history)
-        if not question.text:
-            return f"{QUESTION_REFUSED} found no text; expected a question"
-        for found, most, of in (
-            (length, limits.max_question_chars, "with its attachments"),
-            (whole, limits.max_input_chars, "with the earlier turns"),
-        ):
-            if found > most:
-                return f"{QUESTION_REFUSED} found {found} characters {of}; expected at most {most}"
-        return None
 
     def _checked(self, question: Question) -> Question:
         checks = self._folder.agent.spec.safety.as_checks()

@@ -7,6 +7,7 @@ whether a question is about the corpus at all (`minRelevance`), the request fail
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from goldgate.agent.memory.fusion import fuse_rankings
 from goldgate.agent.memory.tokens import count_tokens, cut_to_tokens
@@ -57,6 +58,11 @@ class Knowledge:
     vectors: ChunkIndex | None
     """Scores are cosine similarities."""
     reranker: Reranker | None
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """What all passages say, gathered once."""
+        return tuple(chunk.text for chunk in self.chunks.values())
 
     def find(self, question: str) -> Found:
         """Rank the candidates for a question; none for an agent without knowledge.
