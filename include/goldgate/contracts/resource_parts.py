@@ -40,7 +40,16 @@ class Resource(ResourceContract):
     metadata: Metadata
 
 
+class SecretKey(ResourceContract):
+    """One value of a Secret of the namespace that a pod runs in."""
+
+    name: Name
+    key: str = Field(pattern=r"^[-._a-zA-Z0-9]{1,253}$")
+
+
 class FromEnv(ResourceContract):
     """A value that is read from the environment when the agent starts, and never stored."""
 
     env: EnvName
+    secret: SecretKey | None = None
+    """In a cluster: where the variable comes from. Left out: every pod has it anyway."""

@@ -18,6 +18,7 @@ from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.ledger import LedgerEntry
 from goldgate.contracts.llm import LLM
 from goldgate.contracts.local import StackStatus
+from goldgate.contracts.pods import PodSettings
 from goldgate.contracts.policy import ReleasePolicy
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
 from goldgate.contracts.release import (
@@ -47,6 +48,7 @@ WRITTEN_BY_PEOPLE: tuple[type[BaseModel], ...] = (
     MCPServer,
     Task,
     TaskRun,
+    PodSettings,
     ReleasePolicy,
     GoldRow,
     Story,

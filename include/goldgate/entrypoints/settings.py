@@ -44,6 +44,13 @@ class Settings:
     router_url: str
     otlp_url: str = ""
     """An OpenTelemetry collector for traces. `GOLDGATE_OTLP_URL`; empty: MLflow takes them; `off`: nobody does."""
+    cluster: str = ""
+    """Where TaskRuns are kept and run. `GOLDGATE_CLUSTER`; empty: on this machine; `in-cluster`: by the token of this
+    pod; else the path of a kubeconfig, with `#context` behind it where it is not the current one."""
+    namespace: str = "goldgate"
+    """Of the cluster. `GOLDGATE_NAMESPACE`."""
+    pods: Path | None = None
+    """A file of kind PodSettings: how pods are made. `GOLDGATE_PODS`."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -74,6 +81,9 @@ class Settings:
             model_url=urls["GOLDGATE_MODEL_URL"],
             router_url=urls["GOLDGATE_ROUTER_URL"],
             otlp_url=otlp_url,
+            cluster=env.get("GOLDGATE_CLUSTER", ""),
+            namespace=env.get("GOLDGATE_NAMESPACE") or "goldgate",
+            pods=Path(env["GOLDGATE_PODS"]).resolve() if env.get("GOLDGATE_PODS") else None,
         )
 
     def as_env(self) -> dict[str, str]:
@@ -86,6 +96,8 @@ class Settings:
             "GOLDGATE_MODEL_URL": self.model_url,
             "GOLDGATE_ROUTER_URL": self.router_url,
             **({"GOLDGATE_OTLP_URL": self.otlp_url} if self.otlp_url else {}),
+            **({"GOLDGATE_CLUSTER": self.cluster, "GOLDGATE_NAMESPACE": self.namespace} if self.cluster else {}),
+            **({"GOLDGATE_PODS": str(self.pods)} if self.pods else {}),
         }
 
     def completed(self, env: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,86 @@
+"""How a process reaches the API server: inside a pod, by a kubeconfig, or by an address and keys it was given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lightkube import AsyncClient, Client
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import Cluster as Server
+from lightkube.config.models import User
+from lightkube.core.exceptions import ConfigError
+
+from goldgate.domain.errors import PermanentError
+
+IN_CLUSTER: Final = "in-cluster"
+"""Value of `GOLDGATE_CLUSTER` for a process in a pod, which has a token of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """An API server and who asks. Files are read again when the server refuses, so that rotated tokens are followed."""
+
+    server: str
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    token: str | None = field(default=None, repr=False)
+    token_file: str | None = None
+    skips_verification: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """One namespace of a cluster."""
+
+    client: Client
+    """For many threads."""
+    new_async_client: Callable[[], AsyncClient]
+    """Makes a client for the event loop of whoever calls."""
+    namespace: str
+
+
+def connect(where: str | Access, *, namespace: str) -> Cluster:
+    """Reach a namespace. Nothing is asked of the server yet.
+
+    Args:
+        where: `in-cluster`, the path of a kubeconfig (`#context` behind it names one of its contexts), or an access.
+        namespace: The namespace that everything is in.
+
+    Raises:
+        PermanentError: There is no such kubeconfig or context, or this is no pod.
+    """
+    try:
+        config = _config(where)
+    except (ConfigError, OSError, KeyError, ValueError) as error:
+        place = where if isinstance(where, str) else where.server
+        raise PermanentError(
+            f"Found no way to the cluster `{place}`: {error}. Expected `{IN_CLUSTER}` inside a pod, or the path of a "
+            "kubeconfig, with `#` and the context where it is not the current one. Correct GOLDGATE_CLUSTER."
+        ) from error
+    return Cluster(
+        client=Client(config, namespace=namespace, field_manager="goldgate"),
+        new_async_client=lambda: AsyncClient(config, namespace=namespace, field_manager="goldgate"),
+        namespace=namespace,
+    )
+
+
+def _config(where: str | Access) -> SingleConfig:
+    if isinstance(where, Access):
+        server = Server(server=where.server, certificate_auth=where.ca_file, insecure=where.skips_verification)
+        user = User(
+            client_cert=where.cert_file, client_key=where.key_file, token=where.token, token_file=where.token_file
+        )
+        return _single(KubeConfig.from_one(cluster=server, user=user))
+    if where == IN_CLUSTER:
+        return _single(KubeConfig.from_service_account())
+    path, _, context = where.partition("#")
+    return _single(KubeConfig.from_file(Path(path).expanduser()), context=context or None)
+
+
+def _single(config: KubeConfig, *, context: str | None = None) -> SingleConfig:
+    found = config.get(context)
+    if found is None:
+        raise ConfigError(f"no context `{context}`" if context else "no current context")
+    return found

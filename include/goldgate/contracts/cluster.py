@@ -1,0 +1,75 @@
+"""What stands in a cluster beside what people write: who works on a run, and what is too large for one object."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import Field
+
+from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.resource_parts import Resource
+from goldgate.contracts.task_runs import TaskRun, TaskRunStatus
+
+GROUP: Final = "goldgate.dev"
+VERSION: Final = "v1alpha1"
+
+BUNDLE_ANNOTATION: Final = "goldgate.dev/bundle"
+"""On an Agent: the digest of its frozen folder, which lies in parts beside it. Written by `goldgate agent apply`."""
+PODS_ANNOTATION: Final = "goldgate.dev/pods"
+"""On a TaskRun: which pod works on it, and how many were launched and lost. Written by the launcher only."""
+WORD_ANNOTATION: Final = "goldgate.dev/word-"
+"""On a TaskRun, with a hash of the word's id: what a person or a program said to it, until it was acted on."""
+RUN_LABEL: Final = "goldgate.dev/task-run"
+"""On everything that belongs to a TaskRun: the name of the run."""
+
+PART_CHARS: Final = 700_000
+"""etcd takes requests of 1.5 MB, and there is more in an object than its text."""
+
+
+class HeldStatus(ResourceContract):
+    """Who works on a run. Every write of its status compares `holder` and `epoch` in the API server."""
+
+    holder: str = ""
+    """Empty: it was given back."""
+    epoch: int = Field(default=0, ge=0)
+    renew_time: datetime | None = None
+    lease_seconds: float = Field(default=0, ge=0)
+
+
+class StoredText(ResourceContract):
+    """A text that lies in parts, because it is too large for the object that needs it."""
+
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the whole text in UTF-8."""
+    size_bytes: int = Field(ge=0)
+    parts: int = Field(ge=1)
+
+
+class ClusterTaskRunStatus(TaskRunStatus):
+    """The status of a run as the API server holds it."""
+
+    held: HeldStatus = HeldStatus()
+    whole: StoredText | None = None
+    """Where the whole status lies, if it is too large: what stands here then is its beginning, for people."""
+
+
+class ClusterTaskRun(TaskRun):
+    """A TaskRun as the API server holds it."""
+
+    status: ClusterTaskRunStatus = ClusterTaskRunStatus()
+
+
+class PartSpec(ResourceContract):
+    """One piece of a text."""
+
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of the whole text."""
+    index: int = Field(ge=0)
+    count: int = Field(ge=1)
+    text: str = Field(max_length=PART_CHARS)
+
+
+class Part(Resource):
+    """A piece of something too large for one object: a status, a bundle, the rows and results of an evaluation."""
+
+    kind: Literal["Part"]
+    spec: PartSpec
