@@ -21,7 +21,11 @@ IN_CLUSTER: Final = "in-cluster"
 class Access:
     """An API server and who asks. Files are read again when the server refuses, so that rotated tokens are followed."""
 
-    server: str
+    server: str = ""
+    where: str = ""
+    """As `GOLDGATE_CLUSTER` says it, in place of an address and keys: `in-cluster`, or a kubeconfig and its context."""
+    namespace: str | None = None
+    """None: the namespace of the settings."""
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
@@ -46,11 +50,14 @@ def connect(where: str | Access, *, namespace: str) -> Cluster:
 
     Args:
         where: `in-cluster`, the path of a kubeconfig (`#context` behind it names one of its contexts), or an access.
-        namespace: The namespace that everything is in.
+        namespace: The namespace that everything is in, unless the access names one.
 
     Raises:
         PermanentError: There is no such kubeconfig or context, or this is no pod.
     """
+    if isinstance(where, Access):
+        namespace = where.namespace or namespace
+        where = where.where or where
     try:
         config = _config(where)
     except (ConfigError, OSError, KeyError, ValueError) as error:
