@@ -78,7 +78,7 @@ _BUILDERS: Final = (
     _Builder(
         name="buildah",
         ask=("buildah", "images", "--quiet"),
-        build=("buildah", "build", "--isolation", "chroot", "--timestamp", "0", "--layers=false"),
+        build=("buildah", "build", "--isolation", "chroot", "--timestamp", "0", "--layers=true"),
         digest=("buildah", "inspect", "--type", "image", "--format", "{{.FromImageDigest}}"),
         # vfs needs nothing of the kernel; who has overlay says so in STORAGE_DRIVER.
         env={"STORAGE_DRIVER": "vfs"},
@@ -86,7 +86,7 @@ _BUILDERS: Final = (
     _Builder(
         name="podman",
         ask=("podman", "info", "--format", "{{.Version.Version}}"),
-        build=("podman", "build", "--timestamp", "0", "--layers=false"),
+        build=("podman", "build", "--timestamp", "0", "--layers=true"),
         digest=("podman", "image", "inspect", "--format", "{{.Digest}}"),
         env={},
     ),
