@@ -1,6 +1,6 @@
 """Read an agent's folder: its resources, its prompts, and everything that is wrong with them, at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,11 +75,14 @@ def read_agent(folder: Path) -> AgentFolder:
     problems += _broken_references(agents[0], agent, documents)
     problems += _unpriced(agent, documents)
     problems += _broken_corpus(agents[0], agent, folder)
-    texts = {role: _prompt(agents[0], role, path, folder, problems) for role, path in _prompt_paths(agent)}
+    written = agent.spec.prompts
+    prompts = Prompts(
+        system=_prompt(agents[0], "system", folder, problems, path=written.system, text=written.system_text),
+        user=_prompt(agents[0], "user", folder, problems, path=written.user, text=written.user_text),
+    )
     llm = documents.named(LLM, agent.spec.llm)
     if problems or not isinstance(llm, LLM):
         raise ContractError(problems)
-    prompts = Prompts(system=texts["system"], user=texts["user"])
     granted = [documents.named(MCPServer, grant.mcp_server) for grant in agent.spec.tools]
     return AgentFolder(
         agent=agent,
@@ -183,11 +186,16 @@ def _broken_corpus(document: _Document, agent: Agent, folder: Path) -> Iterator[
         yield document.problem("spec", "corpus", "builder", found=f"`{corpus.builder}`", expected=expected)
 
 
-def _prompt_paths(agent: Agent) -> Sequence[tuple[str, str]]:
-    return (("system", agent.spec.prompts.system), ("user", agent.spec.prompts.user))
-
-
-def _prompt(document: _Document, role: str, path: str, folder: Path, problems: list[Problem]) -> str:
+def _prompt(
+    document: _Document, role: str, folder: Path, problems: list[Problem], *, path: str | None, text: str | None
+) -> str:
+    """Read a prompt from its file, or from the document itself."""
+    check = prompt_rules.system_problems if role == "system" else prompt_rules.user_problems
+    if path is None:
+        written = text or ""
+        field = ("spec", "prompts", f"{role}Text")
+        problems.extend(document.problem(*field, found=each.found, expected=each.expected) for each in check(written))
+        return written
     file = folder / path
     if not is_file_inside(folder, path):
         expected = "a file of the agent's folder"
@@ -198,7 +206,6 @@ def _prompt(document: _Document, role: str, path: str, folder: Path, problems: l
     except UnicodeDecodeError as error:
         problems.append(Problem(where=str(file), field="", found=error.reason, expected="UTF-8"))
         return ""
-    check = prompt_rules.system_problems if role == "system" else prompt_rules.user_problems
     problems.extend(
         Problem(where=f"{file}:{found.line}", field="", found=found.found, expected=found.expected)
         for found in check(text)

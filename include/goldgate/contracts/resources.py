@@ -174,11 +174,24 @@ class RetrievalSpec(ResourceContract):
     long_question: LongQuestion | None = None
 
 
-class PromptFiles(ResourceContract):
-    """The prompts, as files of the folder. `user` holds `{question}` and `{context}`, `system` no variable."""
+class PromptSpec(ResourceContract):
+    """The prompts, each a file of the folder or a text. `user` holds `{question}` and `{context}`, `system` none."""
 
-    system: RelativePath
-    user: RelativePath
+    system: RelativePath | None = None
+    system_text: str | None = Field(default=None, min_length=1)
+    """In place of a file: such an agent without knowledge and tools is all in its resources."""
+    user: RelativePath | None = None
+    user_text: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _says_each_once(self) -> "PromptSpec":
+        if (self.system is None) == (self.system_text is None):
+            msg = "exactly one of `system` and `systemText`"
+            raise ValueError(msg)
+        if (self.user is None) == (self.user_text is None):
+            msg = "exactly one of `user` and `userText`"
+            raise ValueError(msg)
+        return self
 
 
 class AgentLimits(ResourceContract):
@@ -269,7 +282,7 @@ class AgentSpec(ResourceContract):
 
     description: str = Field(min_length=1)
     llm: Name
-    prompts: PromptFiles
+    prompts: PromptSpec
     corpus: CorpusSpec = CorpusSpec()
     retrieval: RetrievalSpec = RetrievalSpec(mode="none")
     tools: list[ToolGrant] = Field(default_factory=list)

@@ -6,6 +6,8 @@ from goldgate.agent.folder import read_agent
 from goldgate.contracts.base import ContractError
 from tests.fakes.agent_folders import LLM, SERVER, agent, write_folder
 
+FILES = "{system: prompts/system.md, user: prompts/user.md}"
+
 
 def problems(folder: Path) -> list[str]:
     with pytest.raises(ContractError) as caught:
@@ -85,6 +87,23 @@ class TestReadAgent:
         (problem,) = problems(tmp_path)
 
         assert told in problem
+
+    def test_takes_prompts_that_stand_in_the_resource_itself(self, tmp_path: Path):
+        own = agent().replace(FILES, '{systemText: "Be kind.", userText: "{context} {question}"}')
+        (tmp_path / "agent.yaml").write_text(f"{LLM}---\n{own}")
+
+        found = read_agent(tmp_path)
+
+        assert (found.prompts.system, found.prompts.user) == ("Be kind.", "{context} {question}")
+
+    def test_holds_prompts_in_the_resource_to_the_same_rules(self, tmp_path: Path):
+        own = agent().replace(FILES, '{systemText: "Be {kind}.", userText: "{question}"}')
+        (tmp_path / "agent.yaml").write_text(f"{LLM}---\n{own}")
+
+        assert problems(tmp_path) == [
+            "agent.yaml:15: `spec.prompts.systemText`: found `{kind}`, expected no variable in a system prompt",
+            "agent.yaml:15: `spec.prompts.userText`: found no `{context}`, expected `{context}` exactly once",
+        ]
 
     def test_refuses_a_prompt_that_lies_outside_through_a_link(self, tmp_path: Path):
         folder = write_folder(tmp_path / "agent")

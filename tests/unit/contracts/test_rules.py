@@ -8,7 +8,7 @@ from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.llm import LLMSpec
 from goldgate.contracts.policy import AbsoluteGate, CanaryPlan, ChampionGate
 from goldgate.contracts.request_log import RequestLog
-from goldgate.contracts.resources import AgentSpec, CorpusSpec, EmbedderSpec, PromptFiles
+from goldgate.contracts.resources import AgentSpec, CorpusSpec, EmbedderSpec, PromptSpec
 from goldgate.contracts.task_runs import TaskRunSpec
 
 PRICE = {"inputUsdPerMillionTokens": 0, "cachedInputUsdPerMillionTokens": 0, "outputUsdPerMillionTokens": 0}
@@ -98,10 +98,29 @@ class TestAgentSpec:
         assert "a corpus" in refusal(AgentSpec, value)
 
 
+class TestPromptSpec:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ({"user": "u.md"}, "exactly one of `system` and `systemText`"),
+            ({"system": "s.md", "systemText": "Be kind.", "user": "u.md"}, "exactly one of `system` and `systemText`"),
+            ({"system": "s.md"}, "exactly one of `user` and `userText`"),
+            ({"system": "s.md", "user": "u.md", "userText": "{context}{question}"}, "exactly one of `user`"),
+        ],
+    )
+    def test_has_each_prompt_once(self, value, expected):
+        assert expected in refusal(PromptSpec, value)
+
+    def test_takes_a_file_and_a_text(self):
+        spec = PromptSpec.model_validate({"systemText": "Be kind.", "user": "u.md"})
+
+        assert (spec.system_text, spec.user) == ("Be kind.", "u.md")
+
+
 class TestRelativePath:
     @pytest.mark.parametrize("path", ["/etc/passwd", "../secret", "a/../../b", "a\\b", ""])
     def test_stays_inside_the_folder(self, path):
-        assert "path inside the agent's folder" in refusal(PromptFiles, {"system": path, "user": "u.md"})
+        assert "path inside the agent's folder" in refusal(PromptSpec, {"system": path, "user": "u.md"})
         assert "path inside the agent's folder" in refusal(CorpusSpec, {"files": [path]})
 
 
