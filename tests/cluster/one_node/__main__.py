@@ -1,0 +1,27 @@
+"""Start or end a one-node cluster by hand: `python -m tests.cluster.one_node up|down FOLDER [IMAGE.tar ...]`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.cluster.one_node.cluster import take_up, up
+
+
+def main() -> int:
+    """Do as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("act", choices=["up", "down"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("images", type=Path, nargs="*", help="archives, the pause image among them")
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
+    if arguments.act == "down":
+        take_up(folder).down()
+        return 0
+    node = up(folder, images=arguments.images, say=lambda line: print(line, file=sys.stderr))
+    print(f"export KUBECONFIG={node.kubeconfig}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
