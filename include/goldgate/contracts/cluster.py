@@ -1,7 +1,8 @@
 """What stands in a cluster beside what people write: who works on a run, and what is too large for one object."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +15,10 @@ VERSION: Final = "v1alpha1"
 
 BUNDLE_ANNOTATION: Final = "goldgate.dev/bundle"
 """On an Agent: the digest of its frozen folder, which lies in parts beside it. Written by `goldgate agent apply`."""
+ENV_ANNOTATION: Final = "goldgate.dev/env-from"
+"""On an Agent, as JSON: the variables that the agents inside its bundle read from Secrets. Written with the bundle."""
+AGENT_LABEL: Final = "goldgate.dev/agent"
+"""On the parts of a bundle: the name of its agent."""
 PODS_ANNOTATION: Final = "goldgate.dev/pods"
 """On a TaskRun: which pod works on it, and how many were launched and lost. Written by the launcher only."""
 WORD_ANNOTATION: Final = "goldgate.dev/word-"
@@ -73,3 +78,13 @@ class Part(Resource):
 
     kind: Literal["Part"]
     spec: PartSpec
+
+
+def as_written(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Take from an object of the API server what somebody wrote: contracts know nothing of what servers add."""
+    metadata = document.get("metadata") or {}
+    kept = {key: metadata[key] for key in ("name", "labels", "annotations") if metadata.get(key)}
+    return {
+        **{key: document[key] for key in ("apiVersion", "kind", "spec") if key in document},
+        "metadata": kept,
+    }

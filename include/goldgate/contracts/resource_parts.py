@@ -52,4 +52,4 @@ class FromEnv(ResourceContract):
 
     env: EnvName
     secret: SecretKey | None = None
-    """In a cluster: where the variable comes from. Left out: every pod has it anyway."""
+    """In a cluster: where the variable comes from. Left out: every pod has it anyway. Elsewhere it says nothing."""
