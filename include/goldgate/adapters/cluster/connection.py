@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import yaml
 from lightkube import AsyncClient, Client
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.config.models import Cluster as Server
@@ -26,6 +27,10 @@ class Access:
     """As `GOLDGATE_CLUSTER` says it, in place of an address and keys: `in-cluster`, or a kubeconfig and its context."""
     namespace: str | None = None
     """None: the namespace of the settings."""
+    kubeconfig: str = field(default="", repr=False)
+    """The text of a kubeconfig, in place of an address and keys."""
+    context: str | None = None
+    """Of the text. None: its current one."""
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
@@ -60,20 +65,23 @@ def connect(where: str | Access, *, namespace: str) -> Cluster:
         where = where.where or where
     try:
         config = _config(where)
+        client = Client(config, namespace=namespace, field_manager="goldgate")
     except (ConfigError, OSError, KeyError, ValueError) as error:
-        place = where if isinstance(where, str) else where.server
+        place = where if isinstance(where, str) else where.server or "in the text of a kubeconfig"
         raise PermanentError(
             f"Found no way to the cluster `{place}`: {error}. Expected `{IN_CLUSTER}` inside a pod, or the path of a "
             "kubeconfig, with `#` and the context where it is not the current one. Correct GOLDGATE_CLUSTER."
         ) from error
     return Cluster(
-        client=Client(config, namespace=namespace, field_manager="goldgate"),
+        client=client,
         new_async_client=lambda: AsyncClient(config, namespace=namespace, field_manager="goldgate"),
         namespace=namespace,
     )
 
 
 def _config(where: str | Access) -> SingleConfig:
+    if isinstance(where, Access) and where.kubeconfig:
+        return _single(KubeConfig.from_dict(_mapping(where.kubeconfig)), context=where.context)
     if isinstance(where, Access):
         server = Server(server=where.server, certificate_auth=where.ca_file, insecure=where.skips_verification)
         user = User(
@@ -84,6 +92,17 @@ def _config(where: str | Access) -> SingleConfig:
         return _single(KubeConfig.from_service_account())
     path, _, context = where.partition("#")
     return _single(KubeConfig.from_file(Path(path).expanduser()), context=context or None)
+
+
+def _mapping(text: str) -> dict[str, object]:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        # Its message would show a piece of the text, which holds keys.
+        raise ConfigError("it is no YAML") from None
+    if not isinstance(found, dict):
+        raise ConfigError("it is no mapping")
+    return found
 
 
 def _single(config: KubeConfig, *, context: str | None = None) -> SingleConfig:
