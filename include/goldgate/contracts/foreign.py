@@ -25,21 +25,22 @@ something may be done twice. After a crash nobody knows whether it was asked, so
 ENVIRONMENT_FILE: Final = "environment.json"
 """In the bundle of a Python callable: the environment that it was frozen with."""
 
-_CALLABLE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_OURS: Final = frozenset({"HOME", "TMPDIR", "TRACEPARENT", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"})
+_WORD: Final = "[A-Za-z_][A-Za-z0-9_]*"
+_CALLABLE: Final = rf"^{_WORD}(\.{_WORD})*:{_WORD}(\.{_WORD})*$"
+OURS_TO_SET: Final = frozenset({"HOME", "TMPDIR", "TRACEPARENT", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"})
 
 _MOST_TOKENS: Final = 10**12
 """More in one answer is a mistake of whoever counted, and too much for a float to price."""
 
 
 def _callable_name(text: str) -> str:
-    if not _CALLABLE.fullmatch(text):
+    if not re.fullmatch(_CALLABLE, text):
         msg = "`module:function`, such as `agent:predict`"
         raise ValueError(msg)
     return text
 
 
-CallableName = Annotated[str, AfterValidator(_callable_name)]
+CallableName = Annotated[str, AfterValidator(_callable_name), Field(json_schema_extra={"pattern": _CALLABLE})]
 """`module:function` in the agent's folder; `module:Class` for a class with `predict`."""
 
 
@@ -67,7 +68,7 @@ class PythonSpec(ResourceContract):
 
     @model_validator(mode="after")
     def _names_what_is_free(self) -> "PythonSpec":
-        if taken := sorted((self.env.keys() | self.env_from.keys()) & _OURS):
+        if taken := sorted((self.env.keys() | self.env_from.keys()) & OURS_TO_SET):
             msg = f"no variable that the runtime sets itself: {', '.join(taken)}"
             raise ValueError(msg)
         if twice := sorted(self.env.keys() & self.env_from.keys()):

@@ -27,13 +27,13 @@ ProviderName = Literal[
 ]
 """Endpoints that speak the OpenAI API and whose address and key variable are known by name."""
 
-
-_OURS_TO_WRITE: Final = frozenset(
+OURS_TO_WRITE: Final = frozenset(
     {
         *("model", "messages", "tools", "tool_choice", "functions", "function_call"),
         *("stream", "stream_options", "n"),  # one whole answer is read
     }
 )
+"""What a request says anyway, so that `extra` may not."""
 
 
 class Price(ResourceContract):
@@ -66,7 +66,7 @@ class SamplingParameters(ResourceContract):
             msg = "one of `maxTokens` and `maxCompletionTokens`"
             raise ValueError(msg)
         own = set(type(self).model_fields) - {"extra"}
-        if clashing := sorted(set(self.extra) & (_OURS_TO_WRITE | own)):
+        if clashing := sorted(set(self.extra) & (OURS_TO_WRITE | own)):
             named = ", ".join(f"`{name}`" for name in clashing)
             msg = f"nothing in `extra` that is written elsewhere: {named}"
             raise ValueError(msg)

@@ -1,13 +1,15 @@
 """What every resource of Kubernetes' kind begins with, and the small values in it."""
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
 from goldgate.contracts.base import API_VERSION, ResourceContract
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """A DNS label, as Kubernetes wants it: lower case, digits, dashes, at most 63."""
 
 EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
@@ -21,7 +23,14 @@ def _inside(path: str) -> str:
     return path
 
 
-RelativePath = Annotated[str, AfterValidator(_inside)]
+_STEP: Final = r"([^/\\.][^/\\]*|\.[^/\\.][^/\\]*|\.\.[^/\\]+)"
+"""The name of a file or a folder: not empty, `.` or `..`."""
+
+RelativePath = Annotated[
+    str,
+    AfterValidator(_inside),
+    Field(json_schema_extra={"pattern": rf"^(\./+)*{_STEP}(/({_STEP}|\.)?)*$"}),
+]
 """A path inside the agent's folder: never absolute, never through `..`."""
 
 

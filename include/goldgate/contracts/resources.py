@@ -4,13 +4,16 @@ They read as Kubernetes resources do, in files and, later, in a cluster: `apiVer
 camelCase fields, durations in whole `...Seconds`.
 """
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, RelativePath, Resource
 from goldgate.domain.bounded_pattern import pattern_problem
+
+MOST_TOOLS: Final = 100
+"""Of one server. A model that is shown more picks the wrong one, and an API server checks no longer lists."""
 
 
 class MCPServerSpec(ResourceContract):
@@ -56,6 +59,9 @@ class MCPServer(Resource):
     spec: MCPServerSpec
 
 
+ToolName = Annotated[str, Field(max_length=128)]
+
+
 class ToolGrant(ResourceContract):
     """The tools of one server that the agent may call. Nothing else reaches the model.
 
@@ -63,12 +69,12 @@ class ToolGrant(ResourceContract):
     """
 
     mcp_server: Name
-    allow: list[str] = Field(min_length=1)
-    pure: list[str] = Field(default_factory=list)
+    allow: list[ToolName] = Field(min_length=1, max_length=MOST_TOOLS)
+    pure: list[ToolName] = Field(default_factory=list, max_length=MOST_TOOLS)
     """Change nothing: may be repeated when nobody knows whether a call was made."""
-    idempotent: list[str] = Field(default_factory=list)
+    idempotent: list[ToolName] = Field(default_factory=list, max_length=MOST_TOOLS)
     """Honour the idempotency key in a call's `_meta`: may be repeated with the same key."""
-    approve: list[str] = Field(default_factory=list)
+    approve: list[ToolName] = Field(default_factory=list, max_length=MOST_TOOLS)
     """A person approves every call of these before it is made."""
     unknown_fate: Literal["ask", "fail"] = "ask"
     """For the others, when a process ended during a call: ask a person, or fail the run. Never guessed."""
@@ -149,7 +155,8 @@ class EmbedderSpec(ResourceContract):
         if self.kind == "openai" and not (addressed and self.model):
             msg = "`model` and exactly one of `baseUrl` and `baseUrlFrom` for kind `openai`"
             raise ValueError(msg)
-        if self.kind == "wordllama" and (addressed or self.model or self.api_key_from):
+        has_address = self.base_url is not None or self.base_url_from is not None
+        if self.kind == "wordllama" and (has_address or self.model or self.api_key_from):
             msg = "no endpoint fields for kind `wordllama`, which runs in the process"
             raise ValueError(msg)
         return self
@@ -228,12 +235,16 @@ class RateLimit(ResourceContract):
     """So many at once, after a pause."""
 
 
+Term = Annotated[str, Field(json_schema_extra={"pattern": r"[^\t-\r\x1c-\x20\x85\p{Z}]"})]
+"""A word or a phrase: not empty, and not white space alone."""
+
+
 class RefusalRule(ResourceContract):
     """Questions that are refused before a model is asked, by what they say."""
 
     name: Name
     """Stands in the reason that the trace and the answer's blocks carry."""
-    terms: list[str] = Field(default_factory=list)
+    terms: list[Term] = Field(default_factory=list)
     """Words or phrases, found whole, whatever their case."""
     pattern: str | None = Field(default=None, min_length=1, max_length=500)
     """A regular expression whose repeats all have an end, such as `\\bbuy\\b.{0,40}\\bshares?\\b`; found anywhere."""
@@ -261,7 +272,7 @@ class SafetySpec(ResourceContract):
     """Refuse questions that hold or ask for personal data; redact it from answers."""
     block_injections: bool = True
     """Mark instructions in context and tool results, and refuse questions that try to replace them."""
-    refuse: list[RefusalRule] = Field(default_factory=list)
+    refuse: list[RefusalRule] = Field(default_factory=list, max_length=100)
     """Held to the question in its readable form, before anything else; the first that fits is told."""
     refusal: str = "I cannot help with that."
     rate_limit: RateLimit | None = None
@@ -285,7 +296,7 @@ class AgentSpec(ResourceContract):
     prompts: PromptSpec
     corpus: CorpusSpec = CorpusSpec()
     retrieval: RetrievalSpec = RetrievalSpec(mode="none")
-    tools: list[ToolGrant] = Field(default_factory=list)
+    tools: list[ToolGrant] = Field(default_factory=list, max_length=50)
     agents: list[AgentGrant] = Field(default_factory=list)
     """Other agents that it may ask."""
     person: PersonGrant | None = None

@@ -1,0 +1,274 @@
+"""What the contracts check across fields, as the API server of a cluster checks it: in CEL, beside each schema.
+
+Whoever adds a check to a contract of a resource adds its rule here; a test holds both to the same documents.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic.alias_generators import to_camel
+
+from goldgate.contracts.foreign import OURS_TO_SET
+from goldgate.contracts.llm import OURS_TO_WRITE, SamplingParameters
+from goldgate.contracts.resource_parts import NAME_PATTERN
+from goldgate.domain.models.providers import PROVIDERS, Provider
+from goldgate.domain.structural_schemas import Demands, Rule, cel_text
+
+_PARAMETERS: Final = frozenset(SamplingParameters.model_fields) - {"extra"}
+
+
+def _filled(field: str) -> str:
+    """Say that a list or a map has something in it, or a text a letter."""
+    return f"(has(self.{field}) && size(self.{field}) > 0)"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return "[" + ", ".join(cel_text(word) for word in sorted(words)) + "]"
+
+
+def _not_both(one: str, other: str, message: str) -> Rule:
+    return Rule(cel=f"!has(self.{one}) || !has(self.{other})", message=message, field=f".{one}")
+
+
+def _exactly_one(one: str, other: str) -> Rule:
+    cel = f"has(self.{one}) != has(self.{other})"
+    return Rule(cel=cel, message=f"exactly one of `{one}` and `{other}`", reason="FieldValueRequired", field=f".{one}")
+
+
+def _only_allowed(field: str) -> Rule:
+    return Rule(
+        cel=f"!has(self.{field}) || self.{field}.all(tool, tool in self.allow)",
+        message=f"only tools of `allow` in `{field}`",
+        field=f".{field}",
+    )
+
+
+def _holding_any(keys: Iterable[str]) -> dict[str, Any]:
+    """Describe parameters with one of these keys in `extra`, whose values may be anything: no rule can look there."""
+    holding = {"anyOf": [{"required": [key]} for key in sorted(keys)]}
+    return {"required": ["extra"], "properties": {"extra": holding}}
+
+
+_FROZEN: Final = Rule(cel="self == oldSelf", message="the `spec` as it was first written: it cannot be changed")
+
+_NAMED: Final = Rule(
+    cel=f"self.metadata.name.matches({cel_text(NAME_PATTERN)})",
+    message="a DNS label as `metadata.name`: lower case, digits, dashes, at most 63",
+)
+
+_TASK_RUN: Final = (
+    Rule(
+        cel="!has(self.taskRef) || !(has(self.agentRef) || has(self.userMessage))",
+        message="`taskRef` alone, or `agentRef` with `userMessage`, not both",
+        reason="FieldValueForbidden",
+        field=".taskRef",
+    ),
+    Rule(
+        cel="has(self.taskRef) || has(self.agentRef) || has(self.userMessage)",
+        message="`taskRef`, required when `agentRef` and `userMessage` are not given",
+        reason="FieldValueRequired",
+        field=".taskRef",
+    ),
+    Rule(
+        cel="has(self.taskRef) || !has(self.userMessage) || has(self.agentRef)",
+        message="`agentRef`: no agent is named for `userMessage`",
+        reason="FieldValueRequired",
+        field=".agentRef",
+    ),
+    Rule(
+        cel="has(self.taskRef) || !has(self.agentRef) || has(self.userMessage)",
+        message="`userMessage`: no message is given for `agentRef`",
+        reason="FieldValueRequired",
+        field=".userMessage",
+    ),
+    _FROZEN,
+)
+
+_ADDRESSED: Final = (
+    _not_both("baseUrl", "baseUrlFrom", "at most one of `baseUrl` and `baseUrlFrom`"),
+    Rule(
+        cel="has(self.provider) || has(self.baseUrl) || has(self.baseUrlFrom)",
+        message="one of `provider`, `baseUrl` and `baseUrlFrom`",
+        reason="FieldValueRequired",
+        field=".provider",
+    ),
+    Rule(
+        cel="!has(self.baseUrl) || (isURL(self.baseUrl) && url(self.baseUrl).getScheme() in ['http', 'https']"
+        " && url(self.baseUrl).getHostname() != ''"
+        " && (url(self.baseUrl).getPort() == '' || int(url(self.baseUrl).getPort()) < 65536))",
+        message="`https://host/path` in `baseUrl`",
+        field=".baseUrl",
+    ),
+    Rule(
+        cel=r"!has(self.baseUrl) || !self.baseUrl.matches('[?#\\s\\v\\x1c-\\x1f\\x85\\p{Z}]')",
+        message="`https://host/path` in `baseUrl`, not a query, a fragment or white space",
+        field=".baseUrl",
+    ),
+    Rule(
+        cel="!has(self.free) || !self.free || !has(self.price)",
+        message="`price` or `free: true`, not both",
+        field=".price",
+    ),
+)
+
+
+def _of_provider(name: str, provider: Provider) -> list[Rule]:
+    """Say what an endpoint takes and does not keep: of the fields of `parameters`, and how high a temperature."""
+    elsewhere = f"!has(self.provider) || self.provider != '{name}' || !has(self.parameters)"
+    rules = [
+        Rule(
+            cel=f"{elsewhere} || !has(self.parameters.{to_camel(parameter)})",
+            message=f"no parameter that provider `{name}` takes and ignores: `{parameter}`",
+            reason="FieldValueForbidden",
+            field=f".parameters.{to_camel(parameter)}",
+        )
+        for parameter in sorted(provider.ignored & _PARAMETERS)
+    ]
+    if provider.most_temperature < PROVIDERS["openai"].most_temperature:
+        most = provider.most_temperature
+        cel = f"{elsewhere} || !has(self.parameters.temperature) || self.parameters.temperature <= {float(most)}"
+        message = f"a `temperature` up to {most:g}: provider `{name}` takes a higher one for that"
+        rules.append(Rule(cel=cel, message=message, field=".parameters.temperature"))
+    return rules
+
+
+def _ignored_extras() -> dict[str, Any]:
+    """Forbid in `extra` what the provider ignores."""
+    forbidden = [
+        {
+            "required": ["provider", "parameters"],
+            "properties": {"provider": {"enum": [name]}, "parameters": _holding_any(extras)},
+        }
+        for name, provider in PROVIDERS.items()
+        if (extras := provider.ignored - _PARAMETERS)
+    ]
+    return {"not": {"anyOf": forbidden}}
+
+
+_LLM: Final = (*_ADDRESSED, *(rule for name, provider in PROVIDERS.items() for rule in _of_provider(name, provider)))
+
+_EMBEDDER: Final = (
+    Rule(
+        cel="!has(self.kind) || self.kind != 'openai' ||"
+        f" ({_filled('model')} && has(self.baseUrl) != has(self.baseUrlFrom))",
+        message="`model` and exactly one of `baseUrl` and `baseUrlFrom` for kind `openai`",
+        reason="FieldValueRequired",
+        field=".model",
+    ),
+    Rule(
+        cel="(has(self.kind) && self.kind == 'openai') ||"
+        f" !(has(self.baseUrl) || has(self.baseUrlFrom) || {_filled('model')} || has(self.apiKeyFrom))",
+        message="no endpoint fields for kind `wordllama`, which runs in the process",
+        field=".kind",
+    ),
+)
+
+_MCP_SERVER: Final = (
+    _exactly_one("command", "url"),
+    Rule(
+        cel=f"!has(self.url) || !({_filled('args')} || {_filled('env')} || {_filled('envFrom')})",
+        message="no `args`, `env` or `envFrom` for a `url`, which starts no program",
+        field=".url",
+    ),
+    Rule(
+        cel=f"!has(self.command) || !{_filled('headersFrom')}",
+        message="no `headersFrom` for a `command`, which is sent no headers",
+        field=".headersFrom",
+    ),
+)
+
+_TOOL_GRANT: Final = (
+    _only_allowed("pure"),
+    _only_allowed("idempotent"),
+    _only_allowed("approve"),
+    Rule(
+        cel="!has(self.pure) || !has(self.idempotent) || !self.pure.exists(tool, tool in self.idempotent)",
+        message="each tool in one of `pure` and `idempotent`, not in both",
+        field=".idempotent",
+    ),
+)
+
+_REFUSAL: Final = (
+    Rule(
+        cel=f"{_filled('terms')} || has(self.pattern)",
+        message="`terms`, `pattern` or both",
+        reason="FieldValueRequired",
+        field=".terms",
+    ),
+    Rule(
+        cel=r"!has(self.pattern) || !self.pattern.matches('\\(\\?[^:]|\\(\\?$|\\\\[1-9]')",
+        message="in `pattern`: no look-around, no flags, no named groups, and no reference to an earlier group",
+        field=".pattern",
+    ),
+)
+
+_AGENT: Final = (
+    Rule(
+        cel="!has(self.retrieval) || (has(self.retrieval.mode) && self.retrieval.mode == 'none') || (has(self.corpus)"
+        " && ((has(self.corpus.files) && size(self.corpus.files) > 0) || has(self.corpus.builder)))",
+        message="a corpus (`corpus.files` or `corpus.builder`) for a retrieval mode that is not `none`",
+        reason="FieldValueRequired",
+        field=".corpus",
+    ),
+)
+
+_PYTHON: Final = (
+    *(
+        Rule(
+            cel=f"!has(self.{field}) || !self.{field}.exists(name, name in {_listed(OURS_TO_SET)})",
+            message=f"no variable that the runtime sets itself: {', '.join(sorted(OURS_TO_SET))}",
+            field=f".{field}",
+        )
+        for field in ("env", "envFrom")
+    ),
+    Rule(
+        cel="!has(self.env) || !has(self.envFrom) || !self.env.exists(name, name in self.envFrom)",
+        message="each variable in one of `env` and `envFrom`",
+        field=".envFrom",
+    ),
+)
+
+_PRICED_ONCE: Final = Rule(
+    cel="!has(self.free) || !self.free || !has(self.price)",
+    message="`price` or `free: true`, not both",
+    field=".price",
+)
+
+_FOREIGN_SAFETY: Final = Rule(
+    cel="has(self.refusal) || !((has(self.blockPersonalData) && self.blockPersonalData)"
+    " || (has(self.blockInjections) && self.blockInjections))",
+    message="`refusal`, the sentence that is answered when a question is blocked",
+    reason="FieldValueRequired",
+    field=".refusal",
+)
+
+_FALLBACK: Final = Rule(
+    cel="has(self.llm) || has(self.contextTokens)",
+    message="`llm`, `contextTokens` or both",
+    reason="FieldValueRequired",
+    field=".llm",
+)
+
+_SAMPLING: Final = _not_both("maxTokens", "maxCompletionTokens", "one of `maxTokens` and `maxCompletionTokens`")
+
+DEMANDS: Final[Mapping[str, Demands]] = {
+    **{
+        kind: Demands(rules=[_NAMED])
+        for kind in ("LLM", "Agent", "PythonAgent", "EndpointAgent", "MCPServer", "Task", "ClusterTaskRun", "Part")
+    },
+    "LLMSpec": Demands(rules=_LLM, schema=_ignored_extras()),
+    "SamplingParameters": Demands(rules=[_SAMPLING], schema={"not": _holding_any(OURS_TO_WRITE | _PARAMETERS)}),
+    "EmbedderSpec": Demands(rules=_EMBEDDER),
+    "MCPServerSpec": Demands(rules=_MCP_SERVER),
+    "ToolGrant": Demands(rules=_TOOL_GRANT),
+    "Fallback": Demands(rules=[_FALLBACK]),
+    "PromptSpec": Demands(rules=[_exactly_one("system", "systemText"), _exactly_one("user", "userText")]),
+    "RefusalRule": Demands(rules=_REFUSAL),
+    "AgentSpec": Demands(rules=_AGENT),
+    "PythonSpec": Demands(rules=_PYTHON),
+    "ForeignModel": Demands(rules=[_PRICED_ONCE]),
+    "ForeignSafety": Demands(rules=[_FOREIGN_SAFETY]),
+    "TaskRunSpec": Demands(rules=_TASK_RUN),
+    "PartSpec": Demands(rules=[_FROZEN]),
+}
+"""By the name of the contract that checks the same."""

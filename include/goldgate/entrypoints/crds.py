@@ -1,0 +1,266 @@
+"""Write the custom resources of a cluster from the contracts, into `include/deploy/crds`.
+
+`python -m goldgate.entrypoints.crds` writes them; with `--check` it only says which are not current.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import yaml
+from pydantic import BaseModel
+
+from goldgate.contracts.admission_rules import DEMANDS
+from goldgate.contracts.cluster import GROUP, VERSION, ClusterTaskRun, Part
+from goldgate.contracts.foreign import EndpointAgent, PythonAgent
+from goldgate.contracts.llm import LLM
+from goldgate.contracts.resources import Agent, MCPServer
+from goldgate.contracts.task_runs import Task
+from goldgate.domain.schema_variants import Variant, merged
+from goldgate.domain.structural_schemas import Schema, structural
+from goldgate.entrypoints.settings import CHECKOUT
+
+FOLDER = CHECKOUT / "include" / "deploy" / "crds"
+
+_HEAD: Final = "# Made of the contracts by `python -m goldgate.entrypoints.crds`.\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of `kubectl get`."""
+
+    name: str
+    path: str
+    """JSONPath; of several values the first that is there."""
+    kind: str = "string"
+    wide: bool = False
+    """Only in `-o wide`."""
+
+    def written(self) -> Schema:
+        """Write it as it stands in a definition."""
+        column = {"name": self.name, "type": self.kind, "jsonPath": self.path}
+        return {**column, "priority": 1} if self.wide else column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A custom resource."""
+
+    contract: type[BaseModel]
+    plural: str
+    short: str
+    columns: tuple[Column, ...]
+    others: tuple[tuple[type[BaseModel], str, str], ...] = ()
+    """Other contracts that documents of this kind may keep: each with the field of `spec` that says so, and how such
+    a one is called."""
+    described: str = ""
+    """How one that keeps `contract` is called, if there are others."""
+    categories: tuple[str, ...] = ("goldgate",)
+    selectable: tuple[str, ...] = ()
+    """Fields that `kubectl get --field-selector` takes."""
+
+    @property
+    def name(self) -> str:
+        """What documents of this kind call it."""
+        (name,) = get_args(self.contract.model_fields["kind"].annotation)
+        return str(name)
+
+    def schema(self) -> Schema:
+        """Write the schema of its documents."""
+        schema = _schema(self.contract)
+        if self.others:
+            variants = [
+                Variant(name=name, key=key, schema=_schema(contract)["properties"]["spec"])
+                for contract, key, name in self.others
+            ]
+            variants.append(Variant(name=self.described, key=None, schema=schema["properties"]["spec"]))
+            schema["properties"]["spec"] = merged(variants)
+        return schema
+
+
+_AGE: Final = Column(name="Age", path=".metadata.creationTimestamp", kind="date")
+
+_TASK_RUN_COLUMNS: Final = (
+    Column(name="Agent/Task", path=".spec['agentRef','taskRef']"),
+    Column(name="Phase", path=".status.phase"),
+    Column(name="Status", path=".status.status"),
+    Column(name="Preview", path=".status.userMessagePreview"),
+    _AGE,
+    Column(name="Detail", path=".status.statusDetail", wide=True),
+    Column(name="Output", path=".status.output", wide=True),
+    Column(name="Tokens-In", path=".status.usage.tokensIn", kind="integer", wide=True),
+    Column(name="Tokens-Out", path=".status.usage.tokensOut", kind="integer", wide=True),
+    Column(name="Cost-USD", path=".status.usage.costUsd", wide=True),
+    Column(name="Pods", path=r".metadata.annotations.goldgate\.dev/pods", wide=True),
+    Column(name="Error", path=".status.error", wide=True),
+)
+
+KINDS: Final = (
+    Kind(
+        contract=LLM,
+        plural="llms",
+        short="llm",
+        columns=(
+            Column(name="Model", path=".spec.model"),
+            Column(name="Provider", path=".spec.provider"),
+            _AGE,
+            Column(name="Address", path=".spec.baseUrl", wide=True),
+            Column(name="Address-From", path=".spec.baseUrlFrom.env", wide=True),
+            Column(name="Key-From", path=".spec.apiKeyFrom.env", wide=True),
+        ),
+    ),
+    Kind(
+        contract=Agent,
+        plural="agents",
+        short="ag",
+        described="an agent declared on our runtime",
+        others=(
+            (PythonAgent, "python", "an agent that is a Python callable"),
+            (EndpointAgent, "endpoint", "an agent that is an endpoint"),
+        ),
+        columns=(
+            Column(name="LLM", path=".spec['llm','endpoint.llm','model.name']"),
+            _AGE,
+            Column(name="Description", path=".spec.description", wide=True),
+            Column(name="Bundle", path=r".metadata.annotations.goldgate\.dev/bundle", wide=True),
+        ),
+    ),
+    Kind(
+        contract=MCPServer,
+        plural="mcpservers",
+        short="mcp",
+        columns=(Column(name="Program/Address", path=".spec['command','url']"), _AGE),
+    ),
+    Kind(
+        contract=Task,
+        plural="tasks",
+        short="gtask",
+        columns=(
+            Column(name="Agent", path=".spec.agentRef"),
+            Column(name="Message", path=".spec.userMessage"),
+            _AGE,
+        ),
+    ),
+    Kind(
+        contract=ClusterTaskRun,
+        plural="taskruns",
+        short="tr",
+        columns=_TASK_RUN_COLUMNS,
+        categories=("goldgate", "all"),
+        selectable=(".status.phase", ".spec.agentRef", ".spec.taskRef"),
+    ),
+    Kind(
+        contract=Part,
+        plural="parts",
+        short="gpart",
+        columns=(
+            Column(name="Index", path=".spec.index", kind="integer"),
+            Column(name="Count", path=".spec.count", kind="integer"),
+            _AGE,
+            Column(name="Digest", path=".spec.digest", wide=True),
+        ),
+    ),
+)
+
+
+def definition(kind: Kind) -> Schema:
+    """Write the definition of a custom resource."""
+    schema = kind.schema()
+    schema["properties"]["metadata"] = {"type": "object"}  # the server has its own
+    version: dict[str, Any] = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "additionalPrinterColumns": [column.written() for column in kind.columns],
+        "schema": {"openAPIV3Schema": schema},
+    }
+    if kind.selectable:
+        version["selectableFields"] = [{"jsonPath": path} for path in kind.selectable]
+    if "status" in schema["properties"]:
+        version["subresources"] = {"status": {}}
+    names = {
+        "kind": kind.name,
+        "listKind": f"{kind.name}List",
+        "plural": kind.plural,
+        "singular": kind.name.lower(),
+        "shortNames": [kind.short] if kind.short != kind.name.lower() else [],
+        "categories": list(kind.categories),
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {key: value for key, value in names.items() if value},
+            "versions": [version],
+        },
+    }
+
+
+def files() -> dict[str, str]:
+    """Make every file of the folder: name to text."""
+    made = {f"{kind.plural}.yaml": _yaml(definition(kind)) for kind in KINDS}
+    resources = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": sorted(made),
+    }
+    return {**made, "kustomization.yaml": _yaml(resources)}
+
+
+def stale_in(folder: Path) -> list[str]:
+    """Name the files in a folder that are missing, outdated, or of no contract any more."""
+    wanted = files()
+    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
+    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+
+
+def write_to(folder: Path) -> list[str]:
+    """Bring a folder up to date, and name the files that changed."""
+    changed = stale_in(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = files()
+    for name in changed:
+        if name in wanted:
+            (folder / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (folder / name).unlink()
+    return changed
+
+
+def _schema(contract: type[BaseModel]) -> Schema:
+    return structural(contract.model_json_schema(by_alias=True), name=contract.__name__, demands=DEMANDS)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature of its base
+        """Write everything out: `kubectl` reads references, people do not."""
+        return True
+
+
+def _yaml(document: Schema) -> str:
+    return _HEAD + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write or check the custom resources; 1 if a check finds one that is not current."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; end with 1 if a file is not current")
+    arguments = parser.parse_args(argv)
+    if not arguments.check:
+        changed = write_to(FOLDER)
+        print(f"{len(changed)} files written to {FOLDER}")  # noqa: T201 - a command that talks to people
+        return 0
+    stale = stale_in(FOLDER)
+    for name in stale:
+        print(f"{FOLDER / name} is not current. Run `python -m goldgate.entrypoints.crds`.", file=sys.stderr)  # noqa: T201 - as above
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
