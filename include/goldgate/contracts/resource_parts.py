@@ -34,12 +34,20 @@ RelativePath = Annotated[
 """A path inside the agent's folder: never absolute, never through `..`."""
 
 
+_LABEL_NAME: Final = r"[a-zA-Z0-9]([-_.a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
+_DOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+
+LabelKey = Annotated[str, Field(pattern=rf"^({_DOMAIN}/)?{_LABEL_NAME}$")]
+LabelValue = Annotated[str, Field(pattern=rf"^({_LABEL_NAME})?$")]
+"""What an API server takes, and may be searched by."""
+
+
 class Metadata(ResourceContract):
     """What every resource is called by."""
 
     name: Name
-    labels: dict[str, str] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    annotations: dict[LabelKey, str] = Field(default_factory=dict)
 
 
 class Resource(ResourceContract):

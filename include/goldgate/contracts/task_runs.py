@@ -14,7 +14,9 @@ class TaskSpec(ResourceContract):
     """An agent and what to ask of it, kept for reuse."""
 
     agent_ref: Name
+    """Name of the Agent that is asked."""
     user_message: str = Field(min_length=1)
+    """What it is asked."""
 
 
 class Task(Resource):
@@ -28,17 +30,24 @@ class RunLimits(ResourceContract):
     """What a run may use, beside the limits of its agent: the narrower holds."""
 
     max_steps: int | None = Field(default=None, ge=0)
+    """Model calls."""
     timeout_seconds: float | None = Field(default=None, ge=0)
+    """Time worked; waiting for a person is no work."""
     max_tokens: int | None = Field(default=None, ge=0)
+    """Read and written together, sub-agents included."""
     max_cost_usd: float | None = Field(default=None, ge=0)
+    """Sub-agents included."""
 
 
 class TaskRunSpec(ResourceContract):
     """Either a reference to a Task, or an agent and a message."""
 
     task_ref: Name | None = None
+    """Name of the Task that says which agent is asked what; in place of the two below."""
     agent_ref: Name | None = None
+    """Name of the Agent that is asked."""
     user_message: str | None = Field(default=None, min_length=1)
+    """What it is asked."""
     deadline_seconds: float | None = Field(default=None, gt=0)
     """After its start the run must be over by then, waiting included."""
     limits: RunLimits = RunLimits()
@@ -142,17 +151,24 @@ class TaskRunStatus(ResourceContract):
     """What is known of a run so far."""
 
     phase: Phase = Phase.INITIALIZING
+    """Where it stands. `FinalAnswer` and `Failed` are never worked on again."""
     status: Status = Status.PENDING
+    """How it fares."""
     ready: bool = False
     status_detail: str = ""
+    """What happened last, in a sentence."""
     error: str | None = None
+    """Why it failed, the kind of failure first."""
     user_message_preview: str = ""
+    """How the message begins."""
     output: str | None = None
+    """The answer; of a run that failed, the text it had."""
     refused: bool = False
     safety_flags: list[str] = Field(default_factory=list)
     citations: list[str] = Field(default_factory=list)
     retrieved: list[str] = Field(default_factory=list)
     context_window: list[ContextMessage] = Field(default_factory=list)
+    """System prompt, message of the user, and all that followed."""
     calls: list[CallStatus] = Field(default_factory=list)
     """Of the model's last reply, until all have their result."""
     usage: RunUsage = RunUsage()
