@@ -5,6 +5,7 @@ All state is in the run's record. A task returns what people look at, and what t
 
 import os
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -54,21 +55,35 @@ def run_task(task_run: str, spec: dict[str, JsonValue], stop: threading.Event) -
     Raises:
         ContractError: Neither a task, nor an agent and a message.
     """
-    asked: dict[str, JsonValue] = {_FIELDS[key]: value for key, value in spec.items() if key in _FIELDS}
-    if limits := {_LIMITS[key]: value for key, value in spec.items() if key in _LIMITS}:
-        asked["limits"] = limits
-    if unknown := sorted(set(spec) - set(_FIELDS) - set(_LIMITS)):
-        raise PermanentError(f"Found {', '.join(unknown)} in the task run; expected {', '.join((*_FIELDS, *_LIMITS))}.")
-    checked = parse(asked, TaskRunSpec, where="the task run")
-    run = TaskRun(kind="TaskRun", metadata=Metadata(name=task_run), spec=checked)
+    run = task_run_of(task_run, spec)
     settings = Settings.from_env(os.environ)
     desk = _desk(settings)
     try:
         done = run_logged(run, settings=settings, env=os.environ, stop=stop)
     except (RunHeldError, LeaseLostError):
         # Somebody works on it by hand, or the lease of a worker that vanished has not ended yet.
-        return _told(desk.find(task_run), desk, waits_for="process")
-    return _told(done, desk)
+        return told(desk.find(task_run), desk, waits_for="process")
+    return told(done, desk)
+
+
+def task_run_of(task_run: str, spec: dict[str, JsonValue], *, labels: Mapping[str, str] | None = None) -> TaskRun:
+    """Write down a run as it is asked for.
+
+    Args:
+        task_run: Name of the run.
+        spec: What is asked, and with which limits.
+        labels: Of the resource.
+
+    Raises:
+        ContractError: Neither a task, nor an agent and a message.
+    """
+    asked: dict[str, JsonValue] = {_FIELDS[key]: value for key, value in spec.items() if key in _FIELDS}
+    if limits := {_LIMITS[key]: value for key, value in spec.items() if key in _LIMITS}:
+        asked["limits"] = limits
+    if unknown := sorted(set(spec) - set(_FIELDS) - set(_LIMITS)):
+        raise PermanentError(f"Found {', '.join(unknown)} in the task run; expected {', '.join((*_FIELDS, *_LIMITS))}.")
+    checked = parse(asked, TaskRunSpec, where="the task run")
+    return TaskRun(kind="TaskRun", metadata=Metadata(name=task_run, labels=dict(labels or {})), spec=checked)
 
 
 def look_at_task(task_run: str, asked: list[str]) -> Told:
@@ -120,13 +135,13 @@ def cancel_task(task_run: str, reason: str, by: str) -> Told:
     desk = _desk(settings)
     run = desk.find(task_run)
     if run.status.phase.is_terminal:
-        return _told(run, desk)
+        return told(run, desk)
     desk.cancel(task_run, reason=reason, by=by)
     try:
         run = run_logged(run, settings=settings, env=os.environ)
     except RunHeldError:
         run = desk.find(task_run)
-    return _told(run, desk)
+    return told(run, desk)
 
 
 def _desk(settings: Settings) -> TaskDesk:
@@ -138,7 +153,14 @@ def _awaited(desk: TaskDesk, name: str, key: str) -> CallStatus | None:
     return next((call for call in desk.unanswered(run) if call.key == key), None)
 
 
-def _told(run: TaskRun, desk: TaskDesk, *, waits_for: str | None = None) -> Told:
+def told(run: TaskRun, desk: TaskDesk, *, waits_for: str | None = None) -> Told:
+    """Write down what people look at of a run, and what tells a task whether to wait.
+
+    Args:
+        run: As it was read.
+        desk: Where the questions of the agents that it asked are found.
+        waits_for: For whom it waits, if its record does not say that.
+    """
     status = run.status
     usage = status.usage
     return {
