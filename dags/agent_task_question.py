@@ -26,6 +26,9 @@ with DAG(
         "options": Param(
             ["Approve", "Deny"], type="array", title="Options", description="What a person may choose from."
         ),
+        "kubernetes_conn_id": Param(
+            "", type="string", title="Connection", description="Of the cluster that the run is in. Empty: this machine."
+        ),
     },
 ) as dag:
     QuestionOperator(
@@ -35,5 +38,6 @@ with DAG(
         subject="{{ params.subject }}",
         body="{{ params.body }}",
         options="{{ params.options | tojson }}",
+        kubernetes_conn_id="{{ params.kubernetes_conn_id }}",
         execution_timeout=timedelta(minutes=5),
     )

@@ -1,8 +1,10 @@
 """Run an agent once.
 
-One TaskRun: an agent and a message, or a Task that holds both. Give one of the two ways: neither or both, and the task
-fails at once and says so. Its phases and its answer lie in the record that the task returns. What it asks of a person
-stands under *Required Actions*, or is answered with `goldgate task answer`; meanwhile no worker is held.
+One TaskRun: an agent and a message, or a Task that holds both, or a TaskRun that was applied to the cluster. Give one
+of the three: none or several, and the task fails at once and says so. With `GOLDGATE_KUBERNETES_CONN_ID` the run works
+as a pod of that cluster and its log comes here; without it, as a process of the worker. Its phases and its answer lie
+in the record that the task returns. What it asks of a person stands under *Required Actions*, or is answered with
+`goldgate task answer`; meanwhile no worker is held. A task that is marked failed ends its run.
 """
 
 from airflow.sdk import DAG, Param
@@ -29,6 +31,12 @@ with DAG(
             title="Task",
             description="Name of a Task that holds both. Leave agent and message empty then.",
         ),
+        "task_run": Param(
+            None,
+            type=["null", "string"],
+            title="TaskRun",
+            description="Name of a TaskRun that was applied to the cluster. Leave all else empty then.",
+        ),
         "deadline_s": Param(
             None,
             type=["null", "number"],
@@ -47,6 +55,7 @@ with DAG(
 ) as dag:
     AgentTaskRunOperator(
         task_id="run",
+        task_run="{{ params.task_run or '' }}",
         spec={
             "agent": "{{ params.agent or '' }}",
             "user_message": "{{ params.user_message or '' }}",

@@ -13,7 +13,7 @@ _SHOWN: Final = 4_000
 """Characters of a question or of arguments in the UI; the rest is cut, and the cut is marked."""
 
 
-def question_conf(question: Mapping[str, Any]) -> dict[str, str | list[str]]:
+def question_conf(question: Mapping[str, Any], *, kubernetes_conn_id: str = "") -> dict[str, str | list[str]]:
     """Write a question as the params of a run of `agent_task_question`."""
     asks = {"approval": "approval of", "answer": "an answer to", "fate": "what became of"}[question["need"]]
     return {
@@ -22,6 +22,7 @@ def question_conf(question: Mapping[str, Any]) -> dict[str, str | list[str]]:
         "subject": f"{question['agent']} asks for {asks} {question['tool']}",
         "body": _body(question),
         "options": list(question["options"]),
+        "kubernetes_conn_id": kubernetes_conn_id,
     }
 
 
@@ -37,19 +38,3 @@ def quoted(text: str) -> str:
     """Quote what a model wrote, so that Markdown in it is shown and not followed."""
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… (cut)"
     return "\n".join(f"    {line}" for line in (cut.splitlines() or ["(nothing)"]))
-
-
-def ask_in_the_ui(*, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
-    """Start the run that asks, unless it was started before.
-
-    Raises:
-        RuntimeError: Airflow refuses: the DAG is missing or broken.
-    """
-    from airflow.sdk.exceptions import ErrorType
-    from airflow.sdk.execution_time.comms import ErrorResponse, TriggerDagRun
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
-    said = SUPERVISOR_COMMS.send(TriggerDagRun(dag_id=dag_id, run_id=run_id, conf=dict(conf)))
-    if isinstance(said, ErrorResponse) and said.error != ErrorType.DAGRUN_ALREADY_EXISTS:
-        msg = f"Airflow did not start `{dag_id}` for a question: {said.error} {said.detail}"
-        raise RuntimeError(msg)

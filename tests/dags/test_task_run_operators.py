@@ -41,13 +41,15 @@ NAME = task_run_name(instance())
 class SilentOperator(AgentTaskRunOperator):
     """Asks nobody in the UI: there is no Airflow here."""
 
-    def _ask(self, questions):
+    def _ask(self, questions, *, kubernetes_conn_id):
         self.asked = list(questions)
+        self.asked_in = kubernetes_conn_id
 
 
 def operator(**given) -> SilentOperator:
     spec = {"agent": "helper", "user_message": "Hi", "task": "", "max_cost_usd": ""}
-    return SilentOperator(**{"task_id": "step", "spec": spec, "run_tasks": tasks.MODULE, **given})
+    modules = {"run_tasks": tasks.MODULE, "pod_tasks": tasks.MODULE}
+    return SilentOperator(**{"task_id": "step", "spec": spec, "kubernetes_conn_id": "", **modules, **given})
 
 
 def deferred_of(act, *arguments, **named) -> TaskDeferred:
@@ -314,12 +316,24 @@ class TestTaskRunTrigger:
 
         assert event_of(self.trigger()) == {"decision": "failed", "reason": "damaged record"}
 
-    def test_cancels_the_run_when_a_person_ends_its_task(self):
+    def killed(self, states):
         tasks.script("run", cancel_task=[tasks.told("Failed")])
+        trigger = self.trigger()
+        trigger.task_instance = instance(states=states)
+        asyncio.run(trigger.on_kill())
+        return [step for step, _ in tasks.calls("run")]
 
-        asyncio.run(self.trigger().on_kill())
+    @pytest.mark.parametrize("state", ["failed", "success", "skipped"])
+    def test_cancels_the_run_when_a_person_decided_on_its_task(self, state):
+        assert self.killed({"step": state}) == ["cancel_task"]
 
-        assert [step for step, _ in tasks.calls("run")] == ["cancel_task"]
+    def test_cancels_the_run_of_a_task_that_was_deleted(self):
+        assert self.killed({}) == ["cancel_task"]
+
+    @pytest.mark.parametrize("state", ["deferred", "queued", "up_for_retry", None])
+    def test_leaves_the_run_to_the_triggerer_or_the_try_that_has_it_now(self, state):
+        """Airflow asks it to end too when another triggerer took over, and when the task was cleared."""
+        assert self.killed({"step": state}) == []
 
     @pytest.mark.parametrize(
         "made",

@@ -27,7 +27,14 @@ class FrozenTaskInstance:
         """Keep a value."""
         self.pushed[key] = value
 
-    def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str | None]]:
+    def get_task_states(
+        self,
+        dag_id: str,
+        run_ids: list[str],
+        task_ids: list[str] | None = None,
+        map_index: int | None = None,  # noqa: ARG002 - as Airflow's
+    ) -> dict[str, dict[str, str | None]]:
         """Return the given states for the run that was asked for."""
         assert dag_id == self.dag_id
+        assert task_ids in (None, [self.task_id])
         return dict.fromkeys(run_ids, self._states)

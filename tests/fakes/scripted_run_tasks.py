@@ -4,9 +4,12 @@ A test registers a script under a run's name; each call takes the next answer of
 """
 
 from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 MODULE = __name__
+CLUSTER = "the cluster"
+"""Under this name stands the script of the steps that are about no single run."""
 
 _scripts: dict[str, dict[str, list[Any]]] = {}
 _calls: defaultdict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
@@ -57,3 +60,27 @@ def look_at_question(task_run: str, **arguments: Any) -> Any:
 
 def cancel_task(task_run: str, **arguments: Any) -> Any:
     return _answer("cancel_task", task_run, **arguments)
+
+
+def tend_task(task_run: str, **arguments: Any) -> Any:
+    return _answer("tend_task", task_run, **arguments)
+
+
+async def watch_task(task_run: str, *, say: Callable[[str], None], **arguments: Any) -> Any:
+    """Say the lines of the answer's `says`, and give the rest of it."""
+    answer = dict(_answer("watch_task", task_run, **arguments))
+    for line in answer.pop("says", ()):
+        say(line)
+    return answer
+
+
+def applied_now(**arguments: Any) -> Any:
+    return _answer("applied_now", CLUSTER, **arguments)
+
+
+async def applied_runs(**arguments: Any) -> AsyncIterator[Any]:
+    """Yield what the script says, one answer for each watch; an exception in it is raised when it is reached."""
+    for found in _answer("applied_runs", CLUSTER, **arguments):
+        if isinstance(found, Exception):
+            raise found
+        yield found

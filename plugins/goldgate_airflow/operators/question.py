@@ -7,7 +7,8 @@ from typing import Any, Final
 from airflow.sdk import BaseOperator, Context, Param
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from goldgate_airflow.playbook import RUN_TASKS, run_step
+from goldgate_airflow.places import run_step_in
+from goldgate_airflow.playbook import RUN_TASKS
 from goldgate_airflow.triggers.question import QuestionTrigger
 
 LOOK_EVERY_S: Final = 2.0
@@ -33,10 +34,11 @@ class QuestionOperator(BaseOperator):
         subject: One line.
         body: Markdown.
         options: What a person may choose: a list, or a template that makes it as JSON.
+        kubernetes_conn_id: Connection of the cluster that the run is in; empty: this machine.
         run_tasks: Module of the steps.
     """
 
-    template_fields: Sequence[str] = ("task_run", "call_key", "subject", "body", "options")
+    template_fields: Sequence[str] = ("task_run", "call_key", "subject", "body", "options", "kubernetes_conn_id")
 
     def __init__(
         self,
@@ -46,6 +48,7 @@ class QuestionOperator(BaseOperator):
         subject: str,
         body: str,
         options: Sequence[str] | str,
+        kubernetes_conn_id: str = "",
         run_tasks: str = RUN_TASKS,
         look_every_s: float = LOOK_EVERY_S,
         **kwargs: Any,
@@ -56,6 +59,7 @@ class QuestionOperator(BaseOperator):
         self.subject = subject
         self.body = body
         self.options = options
+        self.kubernetes_conn_id = kubernetes_conn_id
         self.run_tasks = run_tasks
         self.look_every_s = look_every_s
 
@@ -72,7 +76,8 @@ class QuestionOperator(BaseOperator):
         by = (event.get("responded_by_user") or {}).get("name") or "airflow"
         option = event["chosen_options"][0]
         text = str((event.get("params_input") or {}).get("text") or "")
-        said: dict[str, Any] = run_step(
+        said: dict[str, Any] = run_step_in(
+            self.kubernetes_conn_id,
             self.run_tasks,
             "answer_task",
             task_run=self.task_run,
@@ -98,6 +103,7 @@ class QuestionOperator(BaseOperator):
             ti_id=str(context["ti"].id),
             look_every_s=self.look_every_s,
             run_tasks=self.run_tasks,
+            kubernetes_conn_id=self.kubernetes_conn_id,
         )
         return TaskDeferred(trigger=trigger, method_name="heard")
 

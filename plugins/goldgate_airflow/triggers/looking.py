@@ -7,6 +7,7 @@ from typing import Any, Final
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from goldgate.domain.errors import PermanentError, TransientError
+from goldgate_airflow.hooks.cluster import access_of
 from goldgate_airflow.playbook import step_of
 
 PATIENCE_S: Final = 300.0
@@ -16,10 +17,13 @@ PATIENCE_S: Final = 300.0
 class LookingTrigger(BaseTrigger):
     """Looks until a step says something other than `hold`. All state is in the record of the run."""
 
-    def __init__(self, *, look_every_s: float, run_tasks: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, *, look_every_s: float, run_tasks: str, kubernetes_conn_id: str = "", patience_s: float = PATIENCE_S
+    ) -> None:
         super().__init__()
         self.look_every_s = look_every_s
         self.run_tasks = run_tasks
+        self.kubernetes_conn_id = kubernetes_conn_id
         self.patience_s = patience_s
 
     def look(self) -> dict[str, Any]:
@@ -27,7 +31,9 @@ class LookingTrigger(BaseTrigger):
         raise NotImplementedError
 
     def step(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Run one step."""
+        """Run one step, in the cluster of the connection if there is one."""
+        if (access := access_of(self.kubernetes_conn_id)) is not None:
+            arguments["access"] = access
         told: dict[str, Any] = step_of(self.run_tasks, name)(**arguments)
         return told
 

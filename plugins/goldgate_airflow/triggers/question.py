@@ -23,10 +23,20 @@ class QuestionTrigger(LookingTrigger):
         ti_id: The task instance that asks in the UI.
         look_every_s: Seconds between looks.
         run_tasks: Module of the steps.
+        kubernetes_conn_id: Connection of the cluster that the run is in; empty: this machine.
     """
 
-    def __init__(self, *, name: str, key: str, ti_id: str, look_every_s: float, run_tasks: str = RUN_TASKS) -> None:
-        super().__init__(look_every_s=look_every_s, run_tasks=run_tasks)
+    def __init__(
+        self,
+        *,
+        name: str,
+        key: str,
+        ti_id: str,
+        look_every_s: float,
+        run_tasks: str = RUN_TASKS,
+        kubernetes_conn_id: str = "",
+    ) -> None:
+        super().__init__(look_every_s=look_every_s, run_tasks=run_tasks, kubernetes_conn_id=kubernetes_conn_id)
         self.name = name
         self.key = key
         self.ti_id = ti_id
@@ -39,6 +49,7 @@ class QuestionTrigger(LookingTrigger):
             "ti_id": self.ti_id,
             "look_every_s": self.look_every_s,
             "run_tasks": self.run_tasks,
+            "kubernetes_conn_id": self.kubernetes_conn_id,
         }
 
     def look(self) -> dict[str, Any]:

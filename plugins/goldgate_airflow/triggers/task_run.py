@@ -1,10 +1,11 @@
 """Watches a waiting TaskRun from the triggerer, so that no worker is held while a person thinks."""
 
-import asyncio
 from typing import Any
 
+from goldgate_airflow.places import POD_TASKS, InCluster, OnThisMachine
 from goldgate_airflow.playbook import RUN_TASKS
 from goldgate_airflow.triggers.looking import LookingTrigger
+from goldgate_airflow.triggers.unwanted import cancel_if_unwanted
 
 
 class TaskRunTrigger(LookingTrigger):
@@ -16,6 +17,8 @@ class TaskRunTrigger(LookingTrigger):
         look_every_s: Seconds between looks.
         at_most_s: After so many seconds the task tries anyway. None: never.
         run_tasks: Module of the steps.
+        kubernetes_conn_id: Connection of the cluster that the run is in; empty: this machine.
+        pod_tasks: Module of the steps of runs in a cluster.
     """
 
     def __init__(
@@ -26,11 +29,14 @@ class TaskRunTrigger(LookingTrigger):
         look_every_s: float,
         at_most_s: float | None = None,
         run_tasks: str = RUN_TASKS,
+        kubernetes_conn_id: str = "",
+        pod_tasks: str = POD_TASKS,
     ) -> None:
-        super().__init__(look_every_s=look_every_s, run_tasks=run_tasks)
+        super().__init__(look_every_s=look_every_s, run_tasks=run_tasks, kubernetes_conn_id=kubernetes_conn_id)
         self.name = name
         self.asked = asked
         self.at_most_s = at_most_s
+        self.pod_tasks = pod_tasks
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write what another triggerer needs to go on."""
@@ -40,6 +46,8 @@ class TaskRunTrigger(LookingTrigger):
             "look_every_s": self.look_every_s,
             "at_most_s": self.at_most_s,
             "run_tasks": self.run_tasks,
+            "kubernetes_conn_id": self.kubernetes_conn_id,
+            "pod_tasks": self.pod_tasks,
         }
 
     def look(self) -> dict[str, Any]:
@@ -54,7 +62,11 @@ class TaskRunTrigger(LookingTrigger):
         return self.at_most_s is not None and waited_s >= self.at_most_s
 
     async def on_kill(self) -> None:
-        """End the run: a person has decided on its task while it waited."""
-        await asyncio.to_thread(
-            self.step, "cancel_task", task_run=self.name, reason="its task was ended in Airflow", by="airflow"
+        """End the run, if a person has decided on its task while it waited."""
+        conn_id = self.kubernetes_conn_id
+        place = (
+            InCluster(name=self.name, spec=None, steps=self.pod_tasks, kubernetes_conn_id=conn_id)
+            if conn_id
+            else OnThisMachine(name=self.name, spec={}, steps=self.run_tasks)
         )
+        await cancel_if_unwanted(self, place)
