@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs test check format lock
+.PHONY: help install demo up down status logs test test-cluster check format lock
 
 AGENT ?= airflow-helper
 NAME ?=
@@ -68,7 +68,10 @@ logs: install ## Follow the logs (NAME=scheduler for one)
 # In the order of the files: by default those with few tests come last, which are the longest, and one worker waits for
 # the other for minutes.
 test: install ## Every test that needs no cluster
-	@exec $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@exec $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster
+
+test-cluster: install ## The tests on a real cluster: the kubeconfig given in GOLDGATE_TEST_KUBECONFIG, kind, k3d, or one node of our own
+	@PYTHONPATH=.:include exec $(PY) -m tests.cluster -n $(WORKERS) --dist loadfile tests/cluster
 
 check: install ## Format, lint, types, import contracts, tests: what CI runs
 	@$(VENV)/bin/ruff format --check .

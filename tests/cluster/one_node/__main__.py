@@ -18,8 +18,8 @@ def main() -> int:
     if arguments.act == "down":
         take_up(folder).down()
         return 0
-    node = up(folder, images=arguments.images, say=lambda line: print(line, file=sys.stderr))
-    print(f"export KUBECONFIG={node.kubeconfig}")
+    node = up(folder, images=arguments.images, say=lambda line: sys.stderr.write(f"{line}\n"))
+    sys.stdout.write(f"export KUBECONFIG={node.kubeconfig}\n")
     return 0
 
 

@@ -24,7 +24,7 @@ from tests.cluster.one_node.keys import Authority
 from tests.cluster.one_node.network import API_SERVICE, SERVICES, Network, make_network
 
 NODE: Final = "node0"
-PROGRAMS: Final = ("containerd", "etcd", "runc", "ip", "iptables", "nsenter", "kubectl", "docker-registry")
+PROGRAMS: Final = ("containerd", "etcd", "runc", "ip", "iptables", "nsenter", "docker-registry")
 """What must be installed, beside Go."""
 
 _PARTS: Final = ("registry", "containerd", "etcd", "apiserver", "manager", "scheduler", "kubelet")
@@ -65,12 +65,14 @@ class OneNode:
         if self.is_running(part):
             return
         command = self._commands()[part]
-        log = (self.folder / "log" / f"{part}.log").open("ab")
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        log = str(self.folder / "log" / f"{part}.log")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o644)]
+        # No Popen: the part outlives whoever starts it, and nobody waits for it.
+        pid = os.posix_spawnp(
+            command[0], command, os.environ, file_actions=[*files, (os.POSIX_SPAWN_DUP2, 1, 2)], setsid=True
         )
-        log.close()
-        (self.folder / "pid" / part).write_text(str(process.pid))
+        (self.folder / "pid" / part).write_text(str(pid))
 
     def kill(self, part: str, *, hard: bool = True) -> None:
         """End a part and wait until it is gone: at once, or as it likes."""
@@ -201,7 +203,7 @@ class OneNode:
         }
 
 
-def up(folder: Path, *, images: Sequence[Path], say: Callable[[str], None] = lambda _: None) -> OneNode:
+def up(folder: Path, *, images: Sequence[Path], say: Callable[[str], object] = lambda _: None) -> OneNode:
     """Start a cluster in an empty folder, with these images on its node.
 
     Raises:

@@ -1,0 +1,112 @@
+"""The cluster that the tests of this folder run on. `make test-cluster` finds or starts one, and names it by variables.
+
+GOLDGATE_TEST_KUBECONFIG   somebody who may do everything there
+GOLDGATE_TEST_IMAGES       JSON: the names under which its nodes find the images `agent` and `router`
+GOLDGATE_TEST_HOST         this machine's address, as pods see it
+GOLDGATE_TEST_NODE         folder of the one-node cluster, if that is what it is: its parts can be killed and started
+"""
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.one_node.cluster import OneNode, take_up
+
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterUnderTest:
+    """A cluster, and a namespace of it that belongs to one test."""
+
+    kubeconfig: Path
+    namespace: str
+    images: dict[str, str]
+    reachable_host: str
+    node: OneNode | None
+
+    @property
+    def image(self) -> str:
+        """The agent image, by the name under which the nodes find it."""
+        return self.image_of("agent")
+
+    @property
+    def host(self) -> str:
+        """The address under which pods reach servers of this machine."""
+        if not self.reachable_host:
+            pytest.skip("GOLDGATE_TEST_HOST does not say under which address pods reach this machine")
+        return self.reachable_host
+
+    @property
+    def one_node(self) -> OneNode:
+        """The parts of the cluster, where they are ours to kill."""
+        if self.node is None:
+            pytest.skip("the parts of this cluster are not ours to kill; the one-node cluster's are")
+        return self.node
+
+    def image_of(self, what: str) -> str:
+        """Name the image `agent` or `router`."""
+        if what not in self.images:
+            pytest.skip(f"GOLDGATE_TEST_IMAGES does not say under which name the nodes find the image `{what}`")
+        return self.images[what]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl in the namespace of the test; what it says if it succeeds.
+
+        Raises:
+            AssertionError: It failed; with what it said.
+        """
+        ran = self.try_kubectl(*arguments, stdin=stdin)
+        assert ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}{ran.stdout}"
+        return ran.stdout
+
+    def try_kubectl(self, *arguments: str, stdin: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run kubectl in the namespace of the test, whatever comes of it."""
+        command = ["kubectl", "--kubeconfig", str(self.kubeconfig), "--namespace", self.namespace, *arguments]
+        return subprocess.run(command, input=stdin, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def whole_cluster() -> ClusterUnderTest:
+    """The cluster without a namespace of one's own."""
+    kubeconfig = os.environ.get("GOLDGATE_TEST_KUBECONFIG")
+    if not kubeconfig:
+        pytest.skip("no cluster: `make test-cluster` finds or starts one")
+    folder = os.environ.get("GOLDGATE_TEST_NODE")
+    return ClusterUnderTest(
+        kubeconfig=Path(kubeconfig),
+        namespace="default",
+        images=json.loads(os.environ.get("GOLDGATE_TEST_IMAGES", "{}")),
+        reachable_host=os.environ.get("GOLDGATE_TEST_HOST", ""),
+        node=take_up(Path(folder)) if folder else None,
+    )
+
+
+@pytest.fixture
+def cluster(whole_cluster: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+    """The cluster with a fresh namespace for one test, which takes restricted pods only."""
+    yield from _namespaced(whole_cluster)
+
+
+@pytest.fixture(scope="module")
+def shared_cluster(whole_cluster: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+    """The cluster with a fresh namespace for all tests of a module."""
+    yield from _namespaced(whole_cluster)
+
+
+def _namespaced(whole: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+    own = replace(whole, namespace=f"test-{secrets.token_hex(4)}")
+    own.kubectl("create", "namespace", own.namespace)
+    own.kubectl("label", "namespace", own.namespace, RESTRICTED)
+    # A pod without its service account is refused, and the account comes a moment after the namespace.
+    own.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+    try:
+        yield own
+    finally:
+        own.kubectl("delete", "namespace", own.namespace, "--wait=false")
