@@ -41,6 +41,8 @@ class PodSettingsSpec(ResourceContract):
     """Between SIGTERM and SIGKILL. A run lets go within a second."""
     start_within_seconds: float = Field(default=300, gt=0)
     """How long a pod may fail to start (no node, no image, no quota, no Secret) before its run fails."""
+    deadline_seconds: float = Field(default=86_400, gt=0)
+    """The cluster ends a pod after so long, and with it its run. A TaskRun's own `deadlineSeconds` may be shorter."""
     max_losses: int = Field(default=3, ge=0, le=100)
     """So many pods may vanish, be evicted or killed, and the run goes on in another."""
     keep: Literal["failed", "never", "always"] = "failed"

@@ -1,6 +1,6 @@
-"""Pods that work on one thing each: made, looked at, listened to and ended."""
+"""Pods that work on one thing each: made, looked at, listened to and ended; and the count of them that a run keeps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -8,14 +8,18 @@ from typing import Protocol
 from goldgate.contracts.pods import PodSettingsSpec
 from goldgate.contracts.resource_parts import FromEnv
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.runs.pods import PodFacts
+from goldgate.domain.runs.pods import Launches, PodFacts
 
 
 class PodRefusedError(PermanentError):
     """The API server, or an admission policy behind it, will not have this pod. Nothing was made."""
 
 
-class QuotaExceededError(TransientError):
+class PodPostponedError(TransientError):
+    """The pod cannot be made now, and may be later. Nothing was made."""
+
+
+class QuotaExceededError(PodPostponedError):
     """The namespace has no room for another pod now. Nothing was made."""
 
 
@@ -27,6 +31,7 @@ class PodOrder:
     """At most 63 letters; the same order has the same name, and is carried out once."""
     run: str
     """The TaskRun that owns it, by name: the pod goes when the run does."""
+    run_uid: str
     command: tuple[str, ...]
     """Program and arguments in the image."""
     settings: PodSettingsSpec
@@ -42,16 +47,16 @@ class Pods(Protocol):
     """The pods of one namespace."""
 
     def launch(self, order: PodOrder) -> None:
-        """Make a pod; one of that name that is there already is taken for it.
+        """Make a pod; one of that name and that owner that is there already is taken for it.
 
         Raises:
             PodRefusedError: It will never be made as it is ordered.
-            QuotaExceededError: It may be made later.
+            PodPostponedError: It may be made later: no quota is left, or a pod of another run is still in its place.
             TransientError: The API server cannot be reached.
         """
 
-    def look(self, name: str) -> PodFacts | None:
-        """Tell how a pod is; None if there is none of that name.
+    def look(self, name: str, *, run_uid: str) -> PodFacts | None:
+        """Tell how a run's pod is; None if there is none of that name, or it belongs to something else.
 
         Raises:
             TransientError: The API server cannot be reached. That says nothing about the pod.
@@ -62,3 +67,62 @@ class Pods(Protocol):
 
     def end(self, name: str) -> None:
         """Have a pod end within its grace. Does nothing if it is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """A run as whoever makes its pods sees it."""
+
+    uid: str
+    launches: Launches
+    version: str
+    """Of the object that the count was read from."""
+    mark: str | None = None
+    """The count as it is written there; None: there is none yet."""
+    has_annotations: bool = True
+
+
+class LaunchCounts(Protocol):
+    """Counts the pods of each run, in the record that everybody sees."""
+
+    def read(self, run: str) -> Counted | None:
+        """Read the count of a run. None: there is no such run.
+
+        Raises:
+            PermanentError: What stands there is no count.
+            TransientError: The API server cannot be reached.
+        """
+
+    def move(self, run: str, *, counted: Counted, to: Launches) -> bool:
+        """Write another count, if it is still the one that was read. False: somebody else was first.
+
+        Raises:
+            TransientError: The API server cannot be reached. It may have been written.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogLine:
+    """What a pod said."""
+
+    at: datetime
+    text: str
+
+
+class PodWatch(Protocol):
+    """Waits for what happens to runs and their pods, for an event loop. Survives the end of every connection."""
+
+    def lines(self, pod: str, *, since: datetime | None) -> AsyncIterator[LogLine]:
+        """Yield what a pod says after a moment, until it ends or is gone."""
+
+    def changes(self, run: str, pod: str) -> AsyncIterator[None]:
+        """Yield whenever the run or its pod may have changed, the first time at once."""
+
+    async def is_over(self, run: str) -> bool:
+        """Whether a run is over, or gone."""
+
+    async def look(self, pod: str) -> PodFacts | None:
+        """Tell how a pod is; None if there is none of that name."""
+
+    def untended(self) -> AsyncIterator[str]:
+        """Yield the names of runs that nobody tends, those that are there and those that come."""

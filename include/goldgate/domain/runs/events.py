@@ -145,6 +145,13 @@ class Broke:
     spent: Spent = Spent()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Abandoned:
+    """Nothing more can work on it: whoever launches its processes has tried as often as it may."""
+
+    reason: str
+
+
 Event = (
     Validated
     | AgentUnavailable
@@ -159,4 +166,5 @@ Event = (
     | Cancelled
     | DeadlinePassed
     | Broke
+    | Abandoned
 )

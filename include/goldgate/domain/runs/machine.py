@@ -19,6 +19,7 @@ from goldgate.domain.runs.calls import (
     tool_waits,
 )
 from goldgate.domain.runs.events import (
+    Abandoned,
     AgentFound,
     AgentReady,
     AgentUnavailable,
@@ -76,6 +77,7 @@ _ALLOWED: Final[Mapping[type[Event], frozenset[Phase]]] = {
     Cancelled: _OPEN,
     DeadlinePassed: _OPEN,
     Broke: _OPEN,
+    Abandoned: _OPEN,
 }
 
 
@@ -220,6 +222,10 @@ def _broke(state: RunState, event: Broke) -> Step:
     return fail(broken, event.reason, reason=reason)
 
 
+def _abandoned(state: RunState, event: Abandoned) -> Step:
+    return fail(state, event.reason, reason="Abandoned")
+
+
 _FOLLOW: Final[Mapping[type[Event], Callable[[RunState, Any], Step]]] = {
     Validated: _validated,
     AgentUnavailable: _agent_unavailable,
@@ -234,4 +240,5 @@ _FOLLOW: Final[Mapping[type[Event], Callable[[RunState, Any], Step]]] = {
     Cancelled: _cancelled,
     DeadlinePassed: _deadline_passed,
     Broke: _broke,
+    Abandoned: _abandoned,
 }

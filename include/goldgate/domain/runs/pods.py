@@ -1,7 +1,12 @@
-"""What the pod of a run can be found to be, and what follows from that. Pure: whoever asks has looked already."""
+"""What the pod of a run can be found to be, and how many there were. What follows is in `launching`. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+_LONGEST_RUN: Final = 56
+"""Of the 63 letters of a pod's name: the rest is a dash and its number."""
 
 
 class PodPhase(StrEnum):
@@ -31,3 +36,85 @@ class PodFacts:
     """The cluster took it away: preempted, drained, evicted, its node lost."""
     age_s: float = 0.0
     """Since it was made."""
+    overdue_s: float = 0.0
+    """Since the moment by which a pod that was asked to end should have been gone."""
+    owner: str = ""
+    """Uid of the object that owns it."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process may be there, or may still begin."""
+        return self.phase is not PodPhase.ENDED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launches:
+    """How many pods a run had. Written before each is made, so that two launchers make one."""
+
+    number: int = 0
+    """Of the latest pod; 0: there was none."""
+    pod: str = ""
+    """Its name."""
+    lost: int = 0
+    """Pods that vanished, were evicted or killed."""
+    starved: int = 0
+    """Pods that ran out of memory; they are lost ones too."""
+    in_vain: int = 0
+    """Pods in a row that let go of the run and recorded nothing."""
+    is_made: bool = False
+    """The latest pod was seen: if it is not there any more, it vanished."""
+    is_done: bool = False
+    """The latest pod let go of the run in good order, and was removed."""
+    why: str = ""
+    """What became of the one before, if a history has to tell it."""
+    since: datetime | None = None
+    """When the latest was counted."""
+
+    def next(
+        self, run: str, *, now: datetime, lost: int = 0, starved: int = 0, in_vain: int = 0, why: str = ""
+    ) -> "Launches":
+        """Count one more pod.
+
+        Args:
+            run: Name of its run.
+            now: When.
+            lost: Added to the lost ones.
+            starved: Added to those that ran out of memory.
+            in_vain: How many in a row did nothing, with the one before this.
+            why: What became of the one before.
+        """
+        number = self.number + 1
+        return Launches(
+            number=number,
+            pod=pod_name(run, number),
+            lost=self.lost + lost,
+            starved=self.starved + starved,
+            in_vain=in_vain,
+            why=why,
+            since=now,
+        )
+
+    def made(self) -> "Launches":
+        """Remember that the latest pod was seen."""
+        return replace(self, is_made=True)
+
+    def done(self) -> "Launches":
+        """Remember that the latest pod let go in good order."""
+        return replace(self, is_made=True, is_done=True)
+
+    def waited_s(self, now: datetime) -> float:
+        """Tell for how long the latest pod has been counted."""
+        return 0.0 if self.since is None else (now - self.since).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchPolicy:
+    """For how long a pod may fail to start, and how many may be lost."""
+
+    start_within_s: float = 300.0
+    max_losses: int = 3
+
+
+def pod_name(run: str, number: int) -> str:
+    """Name a pod of a run: the same for the same number."""
+    return f"{run[:_LONGEST_RUN].rstrip('-')}-{number}"

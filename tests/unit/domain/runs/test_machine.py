@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.runs.events import (
+    Abandoned,
     AgentFound,
     AgentReady,
     AgentUnavailable,
@@ -153,6 +154,15 @@ class TestValidation:
 
     def test_is_told_from_a_run_that_broke_later(self):
         assert reasons(after(Broke(reason="x"), state=asking())) == ["RunFailed"]
+
+
+class TestARunThatIsAbandoned:
+    def test_fails_in_every_open_phase_with_what_was_found(self):
+        for state in (RunState(), after(Validated()).state, asking(), calling(call())):
+            step = after(Abandoned(reason="pod: out of memory"), state=state)
+
+            assert (step.state.phase, step.state.error) == (Phase.FAILED, "pod: out of memory")
+            assert reasons(step) == ["Abandoned"]
 
 
 class TestAnAgentThatIsNotThere:
@@ -531,6 +541,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     *[st.builds(PersonSpoke, call_id=call_ids, word=st.sampled_from(Word), text=texts) for _ in range(2)],
     st.builds(TakenUp, lost_s=st.floats(0, 2)),
     st.just(Cancelled(by="ann")),
+    st.just(Abandoned(reason="pod: lost")),
     st.just(DeadlinePassed(deadline="noon")),
     st.builds(Broke, reason=texts, spent=spents),
 )

@@ -1,0 +1,127 @@
+"""What is recorded of a run by whoever launches its processes."""
+
+import pytest
+
+from goldgate.agent.run_outside import OutsideRecorder, waits_for_agent
+from goldgate.contracts.resource_parts import Metadata
+from goldgate.contracts.task_runs import TaskRun, TaskRunSpec, TaskSpec
+from goldgate.domain.errors import PermanentError
+from goldgate.domain.runs.state import Nature, Need, Phase
+from goldgate.ports.task_runs import RunHeldError, RunWord
+from tests.fakes.mortal_runs import MortalRuns, Plan, wish
+
+RUN = TaskRun(kind="TaskRun", metadata=Metadata(name="run"), spec=TaskRunSpec(agent_ref="main", user_message="go"))
+OF_TASK = TaskRun(kind="TaskRun", metadata=Metadata(name="run"), spec=TaskRunSpec(task_ref="absent"))
+
+
+def no_task(name: str) -> TaskSpec:
+    raise PermanentError(f"Found no task `{name}`.")
+
+
+def recorder(runs: MortalRuns) -> OutsideRecorder:
+    return OutsideRecorder(store=runs.store, clock=runs.clock, find_task=no_task, owner="launcher")
+
+
+def recorded(runs: MortalRuns) -> TaskRun:
+    run = runs.store.read("run")
+    assert run is not None
+    return run
+
+
+def reasons(run: TaskRun) -> list[str]:
+    return [event.reason for event in run.status.events]
+
+
+@pytest.fixture
+def runs() -> MortalRuns:
+    return MortalRuns({"main": Plan(turns=((wish("look", Nature.PURE),),))})
+
+
+class TestFree:
+    def test_lets_the_next_process_begin_and_tells_what_became_of_the_last(self, runs):
+        runs.live(RUN, dies_at=9)
+
+        recorder(runs).free("run", lost="Pod `run-1` vanished.")
+
+        assert recorded(runs).status.events[-1].message == "Pod `run-1` vanished."
+        assert runs.live(RUN).status.phase is Phase.FINAL_ANSWER
+
+    def test_tells_it_once(self, runs):
+        runs.live(RUN, dies_at=9)
+
+        for _ in range(2):
+            recorder(runs).free("run", lost="Pod `run-1` vanished.")
+
+        assert reasons(recorded(runs)).count("PodLost") == 1
+
+    def test_takes_nothing_from_a_process_that_may_live(self, runs):
+        runs.store.create(RUN)
+        runs.store.take("run", owner="somebody", for_s=30)
+
+        with pytest.raises(RunHeldError):
+            recorder(runs).free("run")
+
+
+class TestAbandon:
+    @pytest.mark.parametrize("dies_at", [None, 5, 9, 12])
+    def test_ends_a_run_wherever_it_was_left(self, runs, dies_at):
+        runs.store.create(RUN)
+        if dies_at is not None:
+            runs.live(RUN, dies_at=dies_at)
+
+        recorder(runs).abandon("run", "pod: it vanished")
+
+        run = recorded(runs)
+        assert (run.status.phase, run.status.error) == (Phase.FAILED, "pod: it vanished")
+        assert run.status.completion_time is not None
+        assert run.status.user_message_preview == "go"
+
+    def test_leaves_a_run_that_is_over_as_it_is(self, runs):
+        done = runs.finish(RUN)
+
+        recorder(runs).abandon("run", "pod: it vanished")
+
+        assert recorded(runs).status == done.status
+
+    def test_ends_the_runs_that_it_asked_for_too(self):
+        runs = MortalRuns(
+            {
+                "main": Plan(turns=((wish("ask_helper", Nature.IDEMPOTENT),),)),
+                "helper": Plan(turns=((wish("question", Nature.ASK, need=Need.ANSWER),),)),
+            }
+        )
+        runs.live(RUN)
+
+        recorder(runs).abandon("run", "pod: it vanished")
+
+        found = [runs.store.read(name) for name in runs.store.names()]
+        assert len(found) == 2
+        assert {run.status.phase for run in found} == {Phase.FAILED}
+
+
+class TestSettle:
+    def test_leaves_a_run_waiting_for_its_agent_and_says_for_what(self, runs):
+        runs.store.create(RUN)
+
+        run = recorder(runs).settle("run", agent_problem="Found no Agent `main`.")
+
+        assert run.status.phase is Phase.PENDING
+        assert run.status.status_detail == "Waiting for the agent: Found no Agent `main`."
+        assert waits_for_agent(run, "Found no Agent `main`.")
+        assert runs.live(RUN).status.phase is Phase.FINAL_ANSWER
+
+    def test_fails_a_run_of_a_task_that_is_not_there(self, runs):
+        runs.store.create(OF_TASK)
+
+        run = recorder(runs).settle("run", agent_problem="")
+
+        assert (run.status.phase, run.status.error) == (Phase.FAILED, "Found no task `absent`.")
+
+    def test_obeys_an_order_to_end(self, runs):
+        runs.store.create(RUN)
+        order = RunWord(id="w", at=runs.clock.now(), by="ann", cancels=True, text="not needed")
+        runs.store.post("run", order)
+
+        run = recorder(runs).settle("run", agent_problem="it is being cancelled")
+
+        assert (run.status.phase, run.status.error) == (Phase.FAILED, "cancelled by ann: not needed")
