@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from goldgate.adapters.container_images import ContainerImages
+from goldgate.adapters.container_images.images import ContainerImages
 from goldgate.contracts.release import ImageBuilt
 from tests.cluster.one_node.binary import CannotBuildError, cache_folder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.adapters.container_images import ContainerImages
+from goldgate.adapters.container_images.images import ContainerImages
 from goldgate.contracts.release import ImageBuilt
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
 from goldgate.entrypoints.playbook import IMAGE

@@ -67,6 +67,8 @@ class ImageBuilt(Contract):
     digest: str
     reused: bool
     """The same inputs had been built before."""
+    pushed: str | None = None
+    """`<registry>/<name>@sha256:...`: where whoever deploys it pulls it from. None: it is on this machine only."""
 
 
 class ImageUnavailable(Contract):

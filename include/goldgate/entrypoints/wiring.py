@@ -74,6 +74,6 @@ class Wiring:
     @cached_property
     def images(self) -> ImageBuilder:
         """Whatever builds container images here."""
-        from goldgate.adapters.container_images import ContainerImages
+        from goldgate.adapters.container_images.images import ContainerImages
 
         return ContainerImages(self.settings.home / "images")

@@ -83,5 +83,6 @@ def build_candidate(
 def _evidence(build: Build) -> dict[str, JsonValue]:
     evidence: dict[str, JsonValue] = {"model_uri": build.model_uri, "signature_digest": build.signature_digest}
     if isinstance(build.image, ImageBuilt):
-        return evidence | {"image_digest": build.image.digest, "builder": build.image.builder}
+        pushed: dict[str, JsonValue] = {"pushed": build.image.pushed} if build.image.pushed else {}
+        return evidence | {"image_digest": build.image.digest, "builder": build.image.builder, **pushed}
     return evidence | {"reason": build.image.reason}

@@ -70,7 +70,7 @@ def _tags(
         "source_revision": candidate.source_revision or "unknown",
     }
     if isinstance(build.image, ImageBuilt):
-        return tags | {"image_digest": build.image.digest, "image": build.image.reference}
+        return tags | {"image_digest": build.image.digest, "image": build.image.pushed or build.image.reference}
     return tags | {"image_unavailable": build.image.reason}
 
 

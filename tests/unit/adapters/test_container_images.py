@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.adapters.container_images import DEFAULT_BASE, ContainerImages, Ran, run_program
+from goldgate.adapters.container_images.images import DEFAULT_BASE, ContainerImages
+from goldgate.adapters.container_images.programs import Ran, run_program
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 from goldgate.domain.errors import PermanentError, TransientError
 from tests.fakes.scripted_programs import ScriptedPrograms
@@ -13,6 +14,9 @@ from tests.fakes.scripted_programs import ScriptedPrograms
 WORKS = Ran(code=0, output="")
 DIGEST = Ran(code=0, output=f"sha256:{'1' * 64}\n")
 BUILDAH = {"buildah images": WORKS, "buildah build": WORKS, "buildah inspect": DIGEST}
+
+BARE = {"GOLDGATE_IMAGE_BASE": "scratch"}
+PINNED = f"python@sha256:{'2' * 64}"
 
 
 class Bench:
@@ -28,7 +32,7 @@ class Bench:
         self.dockerfile.write_text("ARG BASE\nFROM ${BASE}\nCOPY code /code\nCOPY lock.txt /lock.txt\n")
         self.ignore("*\n!code\n!lock.txt\n**/__pycache__\n")
         self.programs = programs
-        self.images = ContainerImages(folder / "records", env=env or {}, run=programs)
+        self.images = ContainerImages(folder / "records", env=BARE if env is None else env, run=programs)
 
     def ignore(self, text: str) -> None:
         (self.context / "Dockerfile.dockerignore").write_text(text)
@@ -80,9 +84,17 @@ class TestBuild:
     def test_begins_from_the_public_base_if_none_is_named(self, tmp_path: Path):
         programs = ScriptedPrograms(BUILDAH)
 
-        Bench(tmp_path, programs).build()
+        Bench(tmp_path, programs, env={}).build()
 
         assert f"--build-arg=BASE={DEFAULT_BASE}" in programs.builds()[0]
+
+    def test_takes_no_layer_of_an_earlier_build_if_told_so(self, tmp_path: Path):
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        bench.images = ContainerImages(tmp_path / "records", env=BARE, run=bench.programs, reuses_layers=False)
+
+        bench.build()
+
+        assert "--no-cache" in bench.programs.builds()[0]
 
     def test_tells_the_last_lines_of_a_failure_without_logins(self, tmp_path: Path):
         output = "\n".join([f"line {number}" for number in range(20)] + ["Error: https://me:pw@mirror/simple: no host"])
@@ -110,6 +122,64 @@ class TestBuild:
         programs = ScriptedPrograms({**BUILDAH, "buildah inspect": Ran(code=0, output="")})
 
         assert isinstance(Bench(tmp_path, programs).build(), ImageUnavailable)
+
+
+class TestBase:
+    """What an image is built on is told by its labels, and counts among its inputs."""
+
+    def test_is_told_by_name_and_digest(self, tmp_path: Path):
+        programs = ScriptedPrograms(BUILDAH)
+
+        Bench(tmp_path, programs, env={"GOLDGATE_IMAGE_BASE": "python:3"}).build()
+
+        (command,) = programs.builds()
+        assert "--label=org.opencontainers.image.base.name=python:3" in command
+        assert f"--label=org.opencontainers.image.base.digest=sha256:{'1' * 64}" in command
+
+    def test_is_asked_of_nobody_if_it_is_pinned(self, tmp_path: Path):
+        programs = ScriptedPrograms(BUILDAH)
+
+        Bench(tmp_path, programs, env={"GOLDGATE_IMAGE_BASE": PINNED}).build()
+
+        assert f"--label=org.opencontainers.image.base.digest=sha256:{'2' * 64}" in programs.builds()[0]
+        assert not [command for command in programs.asked if "pull" in command]
+
+    def test_is_pulled_if_it_is_not_there(self, tmp_path: Path):
+        gone = Ran(code=1, output="no such image")
+        programs = ScriptedPrograms({**BUILDAH, "buildah inspect": [gone, DIGEST, DIGEST], "buildah pull": WORKS})
+
+        image = Bench(tmp_path, programs, env={"GOLDGATE_IMAGE_BASE": "python:3"}).build()
+
+        assert isinstance(image, ImageBuilt)
+        assert ["buildah", "pull", "--quiet", "python:3"] in programs.asked
+
+    def test_that_cannot_be_had_is_told(self, tmp_path: Path):
+        gone = Ran(code=1, output="no such image")
+        programs = ScriptedPrograms(
+            {**BUILDAH, "buildah inspect": gone, "buildah pull": Ran(code=125, output="no such host")}
+        )
+
+        image = Bench(tmp_path, programs, env={"GOLDGATE_IMAGE_BASE": "python:3"}).build()
+
+        assert image == ImageUnavailable(reason="buildah has no base `python:3`, and cannot pull it: no such host")
+        assert programs.builds() == []
+
+    def test_is_waited_for_again_if_the_pull_was_cut_short(self, tmp_path: Path):
+        gone = Ran(code=1, output="no such image")
+        programs = ScriptedPrograms({**BUILDAH, "buildah inspect": gone, "buildah pull": Ran(code=124, output="")})
+
+        with pytest.raises(TransientError, match="Build again"):
+            Bench(tmp_path, programs, env={"GOLDGATE_IMAGE_BASE": "python:3"}).build()
+
+    def test_is_built_on_anew_when_its_tag_moved(self, tmp_path: Path):
+        moved = Ran(code=0, output=f"sha256:{'3' * 64}\n")
+        programs = ScriptedPrograms({**BUILDAH, "buildah inspect": [DIGEST, DIGEST, moved, DIGEST]})
+        bench = Bench(tmp_path, programs, env={"GOLDGATE_IMAGE_BASE": "python:3"})
+        bench.build()
+
+        bench.build()
+
+        assert len(programs.builds()) == 2
 
 
 class TestReuse:
@@ -191,7 +261,7 @@ class TestIgnoreFile:
             .splitlines()
         )
 
-        assert lines[:3] == ["*", "!goldgate", f"!images/{name}/requirements.txt"]
+        assert lines[:4] == ["*", "!goldgate", "!images/sbom.py", f"!images/{name}/requirements.txt"]
         assert not any("agents" in line for line in lines)
 
 
@@ -234,5 +304,5 @@ class TestRealBuilder:
 def _build_for_real(folder: Path, records: Path, *, dockerfile: str | None = None) -> ImageBuilt | ImageUnavailable:
     bench = Bench(folder, ScriptedPrograms({}))
     bench.dockerfile.write_text(dockerfile or "FROM scratch\nCOPY code /code\nCOPY lock.txt /lock.txt\n")
-    images = ContainerImages(records, env=os.environ)
+    images = ContainerImages(records, env={**os.environ, **BARE}, reuses_layers=False)
     return images.build(context=bench.context, dockerfile=bench.dockerfile, name="goldgate-test", labels={"a": "b"})

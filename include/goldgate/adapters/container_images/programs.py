@@ -1,0 +1,106 @@
+"""The programs that build images, and how each is spoken to."""
+
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_TOLD_LINES: Final = 6
+_TOLD_CHARACTERS: Final = 600
+_TOO_SLOW: Final = 124
+"""What `timeout(1)` ends with."""
+_SIGNALS: Final = range(129, 193)
+"""How a shell, and a builder for the step that it ran, tell the signal that ended a program: 128 and its number."""
+_LOGIN: Final = re.compile(r"(?<=://)[^\s/@]+@")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """How a program ended."""
+
+    code: int
+    """Negative: the signal that ended it."""
+    output: str
+    """Standard output and error, as they came."""
+
+    @property
+    def was_cut_short(self) -> bool:
+        """It was ended from outside, or took too long: that says nothing about what it was asked."""
+        return self.code < 0 or self.code == _TOO_SLOW or self.code in _SIGNALS
+
+
+Run = Callable[[Sequence[str], Mapping[str, str], float], Ran]
+"""Runs a program with an environment, for at most so many seconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """One program that builds images, and how it is spoken to."""
+
+    name: str
+    ask: Sequence[str]
+    """Succeeds only where a build could."""
+    build: Sequence[str]
+    uncached: Sequence[str] = ("--no-cache",)
+    """Options of a build that takes no layer from an earlier one."""
+    digest: Sequence[str]
+    """Prints the digest of the image named after it."""
+    is_manifest: bool
+    """That digest is the one of the image's manifest, by which a registry would know it."""
+    env: Mapping[str, str]
+
+
+BUILDERS: Final = (
+    Builder(
+        name="buildah",
+        ask=("buildah", "images", "--quiet"),
+        build=("buildah", "build", "--isolation", "chroot", "--timestamp", "0", "--layers=true"),
+        digest=("buildah", "inspect", "--type", "image", "--format", "{{.FromImageDigest}}"),
+        is_manifest=True,
+        # vfs needs nothing of the kernel; who has overlay says so in STORAGE_DRIVER.
+        env={"STORAGE_DRIVER": "vfs"},
+    ),
+    Builder(
+        name="podman",
+        ask=("podman", "info", "--format", "{{.Version.Version}}"),
+        build=("podman", "build", "--timestamp", "0", "--layers=true"),
+        digest=("podman", "image", "inspect", "--format", "{{.Digest}}"),
+        is_manifest=True,
+        env={},
+    ),
+    Builder(
+        name="docker",
+        ask=("docker", "version", "--format", "{{.Server.Version}}"),
+        build=("docker", "build"),
+        digest=("docker", "image", "inspect", "--format", "{{.Id}}"),
+        is_manifest=False,
+        env={"DOCKER_BUILDKIT": "1", "SOURCE_DATE_EPOCH": "0"},
+    ),
+)
+"""buildah comes first because its images are the same, byte for byte, for the same inputs."""
+
+
+def run_program(command: Sequence[str], env: Mapping[str, str], within_s: float) -> Ran:
+    """Run a program, and take what it says. A program that is missing or too slow is told as a failure."""
+    try:
+        ended = subprocess.run(  # noqa: S603 - a list, no shell
+            command,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=within_s,
+        )
+    except FileNotFoundError:
+        return Ran(code=127, output="not installed")
+    except subprocess.TimeoutExpired:
+        return Ran(code=_TOO_SLOW, output=f"did not end within {within_s:g} s")
+    return Ran(code=ended.returncode, output=ended.stdout.decode(errors="replace"))
+
+
+def told(output: str, *, lines: int = _TOLD_LINES) -> str:
+    """Take the last lines of an output, without logins in addresses."""
+    last = [line.strip() for line in output.splitlines() if line.strip()][-lines:]
+    return _LOGIN.sub("***@", " | ".join(last))[-_TOLD_CHARACTERS:] or "it said nothing"
