@@ -1,0 +1,165 @@
+"""Agents and Tasks as a cluster has them.
+
+An Agent names the digest of its bundle, whose archive lies beside it; one of inline prompts needs no bundle. What is
+missing, or was changed without being frozen again, is waited for: a run that waits goes on when it was put right.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from goldgate.contracts.cluster import BUNDLE_ANNOTATION, as_written
+from goldgate.contracts.documents import parse
+from goldgate.contracts.env_references import env_from_of
+from goldgate.contracts.resource_parts import EnvName, FromEnv
+from goldgate.contracts.task_runs import Task
+from goldgate.domain.digest import short
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.entrypoints.agent_resources import (
+    documents_in,
+    env_below,
+    key_of,
+    read_agent_resource,
+    read_resource,
+    says_the_same,
+    uses_of,
+)
+from goldgate.entrypoints.composed_agents import compose_agent, needed
+from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.stored_bundles import fetch_bundle, parts_of_run, store_parts
+from goldgate.ports.resources import Document, Resources
+
+if TYPE_CHECKING:
+    from goldgate.adapters.cluster.connection import Access
+
+_DIGEST_CHARS: Final = 64
+
+
+@contextmanager
+def opened_resources(settings: Settings, access: "Access | None" = None) -> Iterator[Resources]:
+    """Reach the resources of a cluster: the one of an access, else that of the settings."""
+    # 0.2 s of lightkube, which nobody without a cluster waits for.
+    from goldgate.adapters.cluster.connection import connect  # noqa: PLC0415
+    from goldgate.adapters.cluster.resources import ClusterResources  # noqa: PLC0415 - as above
+
+    cluster = connect(access or settings.cluster, namespace=settings.namespace)
+    try:
+        yield ClusterResources(cluster)
+    finally:
+        cluster.client.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterAgents:
+    """Brings the agents of one run to this machine."""
+
+    resources: Resources
+    bundles: Path
+    """Folder of bundles; each becomes `<digest>/` in it."""
+    run: str
+    """Name of the run that is worked on."""
+    env: Mapping[str, str]
+
+    def bundle_of(self, name: str, bundle: str) -> Path:
+        """Bring the bundle of an agent.
+
+        Args:
+            name: Of the Agent.
+            bundle: The one that began the run, `<digest>` or `<digest>/agents/<name>`; empty: what the Agent names now.
+
+        Raises:
+            TransientError: Something is missing, or differs from what was frozen.
+            PermanentError: Something is damaged, or breaks its contract.
+        """
+        if bundle:
+            root = fetch_bundle(bundle[:_DIGEST_CHARS], run=self.run, resources=self.resources, into=self.bundles)
+            return root / bundle[_DIGEST_CHARS:].lstrip("/")
+        agent = needed("Agent", self.resources.get("Agent", name), name, by=f"TaskRun `{self.run}`")
+        digest: str | None = (agent["metadata"].get("annotations") or {}).get(BUNDLE_ANNOTATION)
+        if digest is None:
+            return self._composed(agent)
+        found = fetch_bundle(digest, run=self.run, resources=self.resources, into=self.bundles)
+        refuse_drift(found, name=name, resources=self.resources)
+        return found
+
+    def find_task(self, name: str) -> Task:
+        """Find a Task by its name.
+
+        Raises:
+            PermanentError: There is none, or it breaks its contract.
+        """
+        found = self.resources.get("Task", name)
+        if found is None:
+            raise PermanentError(f"Found no Task `{name}` in the namespace; expected one. Apply it, and run anew.")
+        return parse(as_written(found), Task, where=f"Task `{name}`")
+
+    def _composed(self, agent: Document) -> Path:
+        # Only for an agent without a bundle: it holds agents to more than those that were frozen need.
+        from goldgate.entrypoints.freezing import freeze_agent  # noqa: PLC0415
+
+        folder = compose_agent(agent, resources=self.resources, into=self.bundles.parent / "composed" / self.run)
+        frozen = freeze_agent(folder, into=self.bundles, env=self.env)
+        # Before the run is begun by it: whoever takes it up finds it, whatever became of the resources.
+        run = self.resources.get("TaskRun", self.run)
+        if run is not None:
+            store_parts(parts_of_run(frozen.path, digest=frozen.digest, run=run), resources=self.resources)
+        return frozen.path
+
+
+def refuse_drift(bundle: Path, *, name: str, resources: Resources) -> None:
+    """Hold the resources of a cluster to the bundle that its Agent names: what people read there is what runs.
+
+    Raises:
+        TransientError: One is missing or says something else.
+        ContractError: One breaks its contract.
+    """
+    changed = []
+    for document in documents_in(bundle):
+        kind, of = key_of(document)
+        found = needed(kind, resources.get(kind, of), of, by=f"Agent `{name}`")
+        if not says_the_same(document, found):
+            changed.append(f"{kind} `{of}`")
+    if changed:
+        raise TransientError(
+            f"Found {' and '.join(changed)} changed since the bundle of Agent `{name}` ({short(bundle.name)}) was "
+            f"frozen; expected what is in the bundle. Run `goldgate agent apply {name}` to freeze what is meant, or "
+            "apply what was there before."
+        )
+
+
+def env_from_for(name: str, *, resources: Resources, by: str = "a TaskRun") -> dict[EnvName, FromEnv]:
+    """Name the variables that a pod needs from Secrets to run an agent.
+
+    Args:
+        name: Of the Agent.
+        resources: Where it is, with its LLMs and MCPServers.
+        by: Who asks, as the message about what is missing says it.
+
+    Raises:
+        TransientError: A resource is missing.
+        PermanentError: One breaks its contract, or two read one variable from different Secrets.
+    """
+    found, more = _parts_of(name, resources=resources, by=by, seen=set())
+    return env_from_of(*found, more=more)
+
+
+def _parts_of(name: str, *, resources: Resources, by: str, seen: set[str]) -> tuple[list[object], tuple[FromEnv, ...]]:
+    document = needed("Agent", resources.get("Agent", name), name, by=by)
+    agent, told = read_agent_resource(document), f"Agent `{name}`"
+    uses = uses_of(agent)
+    seen.add(name)
+    found: list[object] = [agent]
+    found += [read_resource(needed("LLM", resources.get("LLM", each), each, by=told)) for each in uses.llms]
+    found += [
+        read_resource(needed("MCPServer", resources.get("MCPServer", each), each, by=told)) for each in uses.servers
+    ]
+    if BUNDLE_ANNOTATION in agent.metadata.annotations:
+        return found, env_below(agent)
+    more: tuple[FromEnv, ...] = ()
+    for other in uses.agents:
+        if other not in seen:
+            theirs, below = _parts_of(other, resources=resources, by=told, seen=seen)
+            found, more = found + theirs, more + below
+    return found, more

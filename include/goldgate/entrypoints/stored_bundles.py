@@ -1,0 +1,142 @@
+"""Bundles in a cluster: archives that lie in parts, found by the digest of the bundle alone.
+
+Whoever works on a run needs no more than `get` on parts, and trusts none of them: what was unpacked has to have the
+digest that the run recorded, or that its Agent names.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from goldgate.agent.bundle_archive import pack_bundle, unpack_bundle
+from goldgate.contracts.base import API_VERSION
+from goldgate.contracts.bundle import BundleError
+from goldgate.contracts.cluster import (
+    AGENT_LABEL,
+    BUNDLE_ANNOTATION,
+    PART_CHARS,
+    RUN_LABEL,
+    Part,
+    PartSpec,
+    as_written,
+)
+from goldgate.contracts.documents import parse
+from goldgate.domain.digest import digest_bytes, short
+from goldgate.domain.errors import TransientError
+from goldgate.ports.resources import Applied, Document, Resources
+
+_ADDRESS_CHARS: Final = 40
+"""Of a digest, as git has it: with a word and a number it fits into the 63 letters of a name."""
+
+
+def parts_of_agent(bundle: Path, *, digest: str, agent: str) -> list[Document]:
+    """Write the parts of a bundle that an Agent names."""
+    metadata = {"labels": {AGENT_LABEL: agent}, "annotations": {BUNDLE_ANNOTATION: digest}}
+    return _parts(pack_bundle(bundle), place=_place(digest), metadata=metadata)
+
+
+def parts_of_run(bundle: Path, *, digest: str, run: Document) -> list[Document]:
+    """Write the parts of a bundle that one run alone was begun by; they go when the run goes."""
+    name = run["metadata"]["name"]
+    owner = {"apiVersion": run["apiVersion"], "kind": run["kind"], "name": name, "uid": run["metadata"]["uid"]}
+    metadata = {
+        "labels": {RUN_LABEL: name},
+        "annotations": {BUNDLE_ANNOTATION: digest},
+        "ownerReferences": [{**owner, "controller": False, "blockOwnerDeletion": False}],
+    }
+    return _parts(pack_bundle(bundle), place=_place_of_run(digest, name), metadata=metadata)
+
+
+def store_parts(parts: Sequence[Document], *, resources: Resources) -> Applied:
+    """Lay parts down; what lies there already stays, and what is of another archive is replaced."""
+    outcome = Applied.UNCHANGED
+    for part in parts:
+        name = part["metadata"]["name"]
+        if resources.create(part):
+            outcome = Applied.CREATED if outcome is Applied.UNCHANGED else outcome
+            continue
+        found = resources.get("Part", name)
+        if found is None or found["spec"] != part["spec"]:
+            resources.remove("Part", name)  # a part is never changed: whoever reads it holds it to its digest
+            resources.create(part)
+            outcome = Applied.CONFIGURED
+    return outcome
+
+
+def fetch_bundle(digest: str, *, run: str, resources: Resources, into: Path) -> Path:
+    """Bring a bundle to this machine, from the parts of its agent or of the run that was begun by it.
+
+    Args:
+        digest: Of the bundle.
+        run: Name of the run that needs it.
+        resources: Where it lies.
+        into: It becomes `into/<digest>`; one that is there is not fetched.
+
+    Raises:
+        TransientError: It is not there, or not whole.
+        BundleError: What lies there is not it.
+    """
+    if (into / digest).is_dir():
+        return into / digest
+    for place in (_place(digest), _place_of_run(digest, run)):
+        archive = _archive_at(place, resources=resources)
+        if archive is not None:
+            return unpack_bundle(archive, into=into, digest=digest)
+    raise TransientError(
+        f"Found no part `{_place(digest)}-0` of bundle {short(digest)}, by which the run is worked on; expected the "
+        "parts that `goldgate agent apply` lays down. Apply that agent again, or cancel the run and start it anew."
+    )
+
+
+def _parts(archive: bytes, *, place: str, metadata: Mapping[str, Any]) -> list[Document]:
+    text = base64.b64encode(archive).decode("ascii")
+    pieces = [text[at : at + PART_CHARS] for at in range(0, len(text), PART_CHARS)]
+    digest = digest_bytes(text.encode("ascii"))
+    return [
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Part",
+            "metadata": {"name": f"{place}-{index}", **metadata},
+            "spec": {"digest": digest, "index": index, "count": len(pieces), "text": piece},
+        }
+        for index, piece in enumerate(pieces)
+    ]
+
+
+def _archive_at(place: str, *, resources: Resources) -> bytes | None:
+    first = _part(f"{place}-0", resources=resources)
+    if first is None:
+        return None
+    text = "".join([first.text, *_others(place, first, resources=resources)])
+    if digest_bytes(text.encode()) != first.digest:
+        raise BundleError(f"Found another text in the parts `{place}-...` than their digest says; apply again.")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise BundleError(f"Found no archive in the parts `{place}-...` ({error}); apply again.") from error
+
+
+def _others(place: str, first: PartSpec, *, resources: Resources) -> Iterator[str]:
+    for index in range(1, first.count):
+        part = _part(f"{place}-{index}", resources=resources)
+        if part is None or part.digest != first.digest:
+            raise TransientError(
+                f"Found no part `{place}-{index}` that belongs to `{place}-0`; expected {first.count} of them. It is "
+                "being laid down, or was removed: `goldgate agent apply` lays it down again."
+            )
+        yield part.text
+
+
+def _part(name: str, *, resources: Resources) -> PartSpec | None:
+    found = resources.get("Part", name)
+    return None if found is None else parse(as_written(found), Part, where=f"Part `{name}`").spec
+
+
+def _place(digest: str) -> str:
+    return f"bundle-{digest[:_ADDRESS_CHARS]}"
+
+
+def _place_of_run(digest: str, run: str) -> str:
+    return f"run-{digest_bytes(f'{run}/{digest}'.encode())[:_ADDRESS_CHARS]}"
