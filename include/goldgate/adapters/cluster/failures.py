@@ -1,0 +1,148 @@
+"""What an API server's refusals mean for the caller, and how long a request is tried again.
+
+An API server restarts, is overloaded, or is cut off for a while; whoever works through it must not end with that. Just
+after it began it also refuses what it allows a moment later: it serves before it has read the roles and the resources
+(seen for 0.1 s on an idle machine), so refusals are asked once more, for a short time.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import httpx2
+from lightkube.core.exceptions import ApiError, ConfigError
+
+from goldgate.domain.errors import PermanentError, TransientError, connection_problem, first_line
+
+T = TypeVar("T")
+
+_PASSING: Final = frozenset({408, 410, 429, 500, 502, 503, 504})
+"""410: the rest of a list is no longer known; it is listed anew."""
+_JUST_STARTED: Final = frozenset({401, 403, 404})
+_TOO_LARGE: Final = 413
+
+MISSING_STATUS: Final = 404
+TAKEN_STATUS: Final = 409
+INVALID_STATUS: Final = 422
+
+FAILURES: Final = (httpx2.HTTPError, ConfigError)
+"""What lightkube raises when it got no answer, or a refusal, or found no token to ask with."""
+
+
+def status_code(error: BaseException) -> int | None:
+    """Tell how the API server refused; None if no answer came at all."""
+    return error.response.status_code if isinstance(error, httpx2.HTTPStatusError) else None
+
+
+def is_absent(error: BaseException) -> bool:
+    """Whether the API server says that there is no such object. It knows the kind, and can be believed."""
+    return isinstance(error, ApiError) and status_code(error) == MISSING_STATUS
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether the object is more than etcd or the API server takes. The former calls it a fault of its own: 500."""
+    return status_code(error) == _TOO_LARGE or "too large" in str(error)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same request may succeed later: no connection, no answer, overload, a fault of the server."""
+    if isinstance(error, httpx2.TransportError):
+        return not isinstance(error, httpx2.UnsupportedProtocol)
+    return status_code(error) in _PASSING and not is_too_large(error)
+
+
+def refusal(error: Exception, *, doing: str) -> PermanentError | TransientError:
+    """Say in Goldgate's words why a request failed.
+
+    Args:
+        error: What lightkube raised.
+        doing: What was wanted, as the rest of a sentence: `read TaskRun a`.
+    """
+    code = status_code(error)
+    if is_passing(error):
+        why = connection_problem(error) if code is None else f"it answered {code}: {first_line(error)}"
+        return TransientError(f"The API server could not {doing}: {why or type(error).__name__}. Try again later.")
+    if is_too_large(error):
+        return PermanentError(
+            f"The API server would not {doing}: it is too large for one object ({first_line(error)}). Make it smaller."
+        )
+    if code == MISSING_STATUS and not is_absent(error):
+        return PermanentError(
+            f"The API server would not {doing}: it does not know that kind. Expected the resources of Goldgate; apply "
+            "them with `kubectl apply -k include/deploy/crds`."
+        )
+    if code in {401, 403}:
+        return PermanentError(f"The API server would not {doing}: {first_line(error)}. Give this account that right.")
+    return PermanentError(f"The API server would not {doing}: {first_line(error)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a request is tried again while the API server restarts or is overloaded."""
+
+    within_s: float = 60.0
+    """A restart takes some 30 s on a loaded control plane: a run that is under way outlives that."""
+    refused_within_s: float = 3.0
+    """For refusals that a server which just began takes back."""
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 2.0
+    monotonic_s: Callable[[], float] = time.monotonic
+    sleep_s: Callable[[float], None] = time.sleep
+
+    def attempts(self) -> "Attempts":
+        """Begin to count the time of one request."""
+        return Attempts(self)
+
+    def ask(self, request: Callable[[], T]) -> T:
+        """Send a request until it is answered. It must be one that may arrive twice.
+
+        Raises:
+            httpx2.HTTPError: As lightkube raised it last.
+        """
+        attempts = self.attempts()
+        while True:
+            try:
+                return request()
+            except httpx2.HTTPError as error:
+                if not attempts.may_go_on(error):
+                    raise
+
+
+class Attempts:
+    """The attempts of one request."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._began_s = patience.monotonic_s()
+        self._pause_s = patience.first_pause_s
+        self.lost_an_answer = False
+        """A request may have been carried out without that we know."""
+
+    def may_go_on(self, error: BaseException) -> bool:
+        """Wait before the next attempt, if there is to be one."""
+        patience = self._patience
+        if is_passing(error):
+            self.lost_an_answer = True
+            return self.paused(at_least_s=_asked_to_wait_s(error, longest_s=patience.longest_pause_s))
+        if status_code(error) in _JUST_STARTED and not is_absent(error):
+            return self.paused(within_s=patience.refused_within_s)
+        return False
+
+    def paused(self, *, within_s: float | None = None, at_least_s: float = 0.0) -> bool:
+        """Wait before the next attempt, unless the time is over."""
+        patience = self._patience
+        pause_s = max(self._pause_s, at_least_s)
+        limit_s = patience.within_s if within_s is None else min(within_s, patience.within_s)
+        if patience.monotonic_s() - self._began_s + pause_s > limit_s:
+            return False
+        patience.sleep_s(pause_s)
+        self._pause_s = min(self._pause_s * 1.5, patience.longest_pause_s)
+        return True
+
+
+def _asked_to_wait_s(error: BaseException, *, longest_s: float) -> float:
+    if not isinstance(error, httpx2.HTTPStatusError):
+        return 0.0
+    asked = error.response.headers.get("Retry-After", "")
+    return min(float(asked), longest_s) if asked.isdecimal() else 0.0

@@ -1,0 +1,365 @@
+"""TaskRuns as resources of a cluster, each recorded by one request.
+
+status            the record, as a person reads it; whole in Parts beside it where it is too large for one object
+status.held       who works on it, and since which epoch
+annotations       what people said to it, one each, until it was acted on
+Events            what happened to it, for `kubectl describe`
+
+Every write of a status is one JSON patch that tests the TaskRun's identity, `held.epoch` and `held.holder` first: the
+API server itself refuses whoever lost the lease, however long it slept before. Whether a lease has ended is decided by
+the clock of whoever wants it, against the time that its holder wrote: clocks that differ by more than the lease let
+somebody take over too soon, and even then the first holder cannot write any more. The patch of a record is the same
+however often it arrives, so that one whose answer was lost is sent again.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from goldgate.adapters.cluster.connection import Cluster
+from goldgate.adapters.cluster.events import Line, RunEvents
+from goldgate.adapters.cluster.failures import Patience
+from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
+from goldgate.adapters.cluster.parts import ClusterPartStore, written_bytes
+from goldgate.adapters.cluster.statuses import (
+    damaged,
+    fits,
+    held_of,
+    object_of_status,
+    run_of,
+    shown,
+    status_of_text,
+    text_of_status,
+    whole_of,
+)
+from goldgate.adapters.cluster.words import key_of, text_of, words_in
+from goldgate.contracts.base import API_VERSION
+from goldgate.contracts.cluster import HeldStatus, StoredText
+from goldgate.contracts.resource_parts import Name
+from goldgate.contracts.task_runs import TaskRun, TaskRunStatus
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.ports.delivery import Clock
+from goldgate.ports.parts import PartMissingError
+from goldgate.ports.task_runs import Lease, LeaseLostError, RunHeldError, RunWord
+
+_log = logging.getLogger(__name__)
+
+_NAME: Final = TypeAdapter(Name)
+_USE: Final = "status-"
+"""What parts of a status are for, with the epoch in which they were stored behind it."""
+_RENEWAL: Final = Patience(within_s=2.0)
+"""Whoever renews tries again by itself, and may not be kept from ending."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is known of a run since its lease was taken."""
+
+    uid: str
+    told: int
+    """Lines of its history that others have told."""
+    may_have_parts: bool
+    """Parts of an older status may be left, of this process or of one that was killed."""
+
+
+class ClusterTaskRunStore:
+    """The TaskRuns of one namespace; see `goldgate.ports.task_runs.TaskRunStore`. For many threads."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        clock: Clock,
+        is_dead: Callable[[str], bool] = lambda _: False,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        """Open the runs of a namespace.
+
+        Args:
+            cluster: The namespace.
+            clock: By which leases end.
+            is_dead: Whether an owner is known to have ended: its lease then ends at once. By default nobody is.
+            patience: How long requests are tried again.
+        """
+        self._clock = clock
+        self._is_dead = is_dead
+        self._patience = patience
+        self._runs = Objects(cluster, kind="TaskRun", plural="taskruns", patience=patience)
+        self._parts = ClusterPartStore(cluster, patience=patience)
+        self._events = RunEvents(cluster)
+        self._known: dict[Lease, _Known] = {}
+
+    def create(self, run: TaskRun) -> TaskRun:
+        """Record a new run, or find the same."""
+        name = _checked(run.metadata.name)
+        metadata = run.metadata.model_dump(mode="json")
+        spec = run.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        made = self._runs.create({"apiVersion": API_VERSION, "kind": "TaskRun", "metadata": metadata, "spec": spec})
+        if made is not None:
+            if run.status != TaskRunStatus():
+                self._begin_with(run, made)
+            return run
+        found = self.read(name)
+        if found is None:
+            raise TransientError(f"Run `{name}` was there, and is gone again. Try once more.")
+        if found.spec != run.spec:
+            raise PermanentError(
+                f"Found another run named `{name}` in the cluster, which asks something else; expected a new name or "
+                "the same `spec`. Rename the run."
+            )
+        return found
+
+    def read(self, name: str) -> TaskRun | None:
+        """Read a run as it was last recorded."""
+        before: StoredText | None = None
+        while (obj := self._runs.get(_checked(name))) is not None:
+            whole = whole_of(obj)
+            if whole is None:
+                return run_of(obj)
+            try:
+                text = self._parts.get(whole)
+            except PartMissingError as error:
+                if whole == before:
+                    raise damaged(name, error) from error
+                before = whole  # perhaps the run was recorded anew meanwhile: look again
+            else:
+                return run_of(obj, status=status_of_text(text, name=name))
+        return None
+
+    def names(self) -> list[str]:
+        """Name all runs."""
+        return sorted(metadata["name"] for metadata in self._runs.all_metadata())
+
+    def take(self, name: str, *, owner: str, for_s: float) -> Lease:
+        """Take the lease, if nobody has it."""
+        attempts, wanted = self._patience.attempts(), None
+        while True:
+            obj = self._required(name)
+            held = held_of(obj)
+            if wanted is None or held != wanted:
+                wanted = self._next_holder(name, held, owner=owner, for_s=for_s)
+                try:
+                    self._runs.patch(name, _taking(obj, wanted), is_of_status=True)
+                except AbsentError:
+                    continue
+                except UnfitPatchError as error:
+                    # Somebody was first, or wrote something else: look again. Only what may have arrived can be ours.
+                    wanted = wanted if error.lost_an_answer else None
+                    if not attempts.paused():
+                        raise TransientError(f"Run `{name}` is written by others all the time. Try again.") from error
+                    continue
+            lease = Lease(run=name, owner=owner, epoch=wanted.epoch)
+            self._known[lease] = _known_of(obj, predecessor=held)
+            return lease
+
+    def renew(self, lease: Lease, *, for_s: float) -> None:
+        """Keep the lease."""
+        operations: list[Object] = [
+            {"op": "add", "path": "/status/held/renewTime", "value": _written(self._clock.now())},
+            {"op": "add", "path": "/status/held/leaseSeconds", "value": for_s},
+        ]
+        self._write(lease, operations, patience=_RENEWAL)
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back."""
+        operations = [
+            {"op": "add", "path": "/status/held/holder", "value": ""},
+            {"op": "add", "path": "/status/held/renewTime", "value": _written(self._clock.now())},
+        ]
+        try:
+            self._runs.patch(lease.run, [*self._tests(lease), *operations], is_of_status=True)
+        except (AbsentError, UnfitPatchError):
+            _log.debug("task_run.lease_not_given_back", extra={"run": lease.run})
+        self._known.pop(lease, None)
+
+    def last_renewed(self, name: str) -> datetime | None:
+        """Tell when the lease was last taken, renewed or given back."""
+        return held_of(self._required(name)).renew_time
+
+    def save(self, lease: Lease, run: TaskRun) -> None:
+        """Record a run whole, if the lease is held. That also renews the lease."""
+        if run.metadata.name != lease.run:
+            raise PermanentError(f"Found a lease of run `{lease.run}`; expected one of `{run.metadata.name}`.")
+        status, stored = self._stored(lease, run)
+        operations: list[Object] = [
+            {"op": "add", "path": "/status/held/renewTime", "value": _written(self._clock.now())},
+            # Who works on it stays as it is, whatever a renewal writes at the same time.
+            {"op": "add", "path": "/recorded", "value": status},
+            {"op": "copy", "from": "/status/held", "path": "/recorded/held"},
+            {"op": "move", "from": "/recorded", "path": "/status"},
+        ]
+        self._write(lease, operations)
+        if (known := self._known.get(lease)) is not None:
+            self._known[lease] = self._followed_up(lease, run, known, stored)
+
+    def post(self, name: str, word: RunWord) -> None:
+        """Leave a word."""
+        try:
+            self._runs.merge(_checked(name), {"metadata": {"annotations": {key_of(word): text_of(word)}}})
+        except AbsentError as error:
+            raise _unknown(name) from error
+
+    def words(self, name: str) -> list[RunWord]:
+        """Read the words, oldest first."""
+        metadata = self._runs.metadata(_checked(name))
+        return [] if metadata is None else words_in(metadata)
+
+    def drop(self, lease: Lease, word: RunWord) -> None:
+        """Forget a word."""
+        operations = [*self._tests(lease), {"op": "remove", "path": pointer("metadata", "annotations", key_of(word))}]
+        try:
+            self._runs.patch(lease.run, operations)
+        except (AbsentError, UnfitPatchError) as error:
+            found = self._held_by(lease)
+            if key_of(word) in found["metadata"].get("annotations", {}):
+                raise _refused(lease) from error
+
+    def remove(self, lease: Lease) -> None:
+        """Forget a run; its parts, pods and Events follow it."""
+        while True:
+            metadata = self._held_by(lease)["metadata"]
+            if self._runs.delete(lease.run, uid=metadata["uid"], version=metadata["resourceVersion"]):
+                self._known.pop(lease, None)
+                return
+
+    def close(self) -> None:
+        """Post the Events that are left, within a bounded time."""
+        self._events.close()
+
+    def _begin_with(self, run: TaskRun, made: Object) -> None:
+        """Record the status that a new run comes with, if nobody has taken it up meanwhile."""
+        lease = Lease(run=run.metadata.name, owner="", epoch=0)
+        status, _ = self._stored(lease, run)
+        unchanged = expect("/metadata/resourceVersion", made["metadata"]["resourceVersion"])
+        try:
+            self._runs.patch(
+                lease.run, [unchanged, {"op": "add", "path": "/status", "value": status}], is_of_status=True
+            )
+        except (AbsentError, UnfitPatchError):
+            _log.debug("task_run.taken_up_at_once", extra={"run": lease.run})
+
+    def _stored(self, lease: Lease, run: TaskRun) -> tuple[Object, StoredText | None]:
+        """Write a status for its object, and put what is too large for it beside it first."""
+        text = text_of_status(run.status)
+        if fits(text, spec_bytes=written_bytes(run.spec.user_message or "")):
+            return object_of_status(run.status), None
+        if lease.epoch:
+            self._held_by(lease)  # others find no parts of whoever lost the lease
+        stored = self._parts.put(text, owner_run=lease.run, use=f"{_USE}{lease.epoch}")
+        written = object_of_status(shown(run.status, stored))
+        return {**written, "whole": stored.model_dump(mode="json", by_alias=True)}, stored
+
+    def _followed_up(self, lease: Lease, run: TaskRun, known: _Known, stored: StoredText | None) -> _Known:
+        """Do what comes after a record: it stands, whatever becomes of this."""
+        lines = run.status.events
+        count = run.status.events_dropped + len(lines)
+        new = lines[len(lines) - min(max(count - known.told, 0), len(lines)) :]
+        first = count - len(new)
+        self._events.tell(
+            [Line(run=lease.run, uid=known.uid, number=first + at, event=event) for at, event in enumerate(new)]
+        )
+        if known.may_have_parts or stored is not None:
+            self._sweep(lease, stored)
+        return replace(known, told=count, may_have_parts=stored is not None)
+
+    def _sweep(self, lease: Lease, stands: StoredText | None) -> None:
+        """Remove the parts of older statuses. What a later owner has put already is none of them."""
+        try:
+            for part in self._parts.kept(lease.run):
+                epoch = part.use.removeprefix(_USE)
+                is_status = part.use.startswith(_USE) and epoch.isdecimal()
+                if is_status and int(epoch) <= lease.epoch and not part.is_of(stands):
+                    self._parts.forget(part)
+        except (PermanentError, TransientError) as error:
+            _log.warning("task_run.parts_left", extra={"run": lease.run, "error": str(error)})
+
+    def _next_holder(self, name: str, held: HeldStatus, *, owner: str, for_s: float) -> HeldStatus:
+        now = self._clock.now()
+        until = held.renew_time and held.renew_time + timedelta(seconds=held.lease_seconds)
+        if held.holder and until is not None and until > now and not self._is_dead(held.holder):
+            raise RunHeldError(
+                f"Run `{name}` is worked on by `{held.holder}` until {until.isoformat(timespec='seconds')} at least. "
+                "Try again then, or look what it is doing.",
+                retry_after=until - now,
+            )
+        return HeldStatus(holder=owner, epoch=held.epoch + 1, renew_time=now, lease_seconds=for_s)
+
+    def _write(self, lease: Lease, operations: Sequence[Object], *, patience: Patience | None = None) -> None:
+        tested = [*self._tests(lease), *operations]
+        try:
+            self._runs.patch(lease.run, tested, is_of_status=True, patience=patience)
+        except (AbsentError, UnfitPatchError) as error:
+            self._held_by(lease)
+            raise _refused(lease) from error
+
+    def _tests(self, lease: Lease) -> list[Object]:
+        """Write the conditions that only the holder of a lease fulfils, in the very TaskRun that it was taken of."""
+        known = self._known.get(lease)
+        tests = [expect("/status/held/epoch", lease.epoch), expect("/status/held/holder", lease.owner)]
+        return tests if known is None else [*tests, expect("/metadata/uid", known.uid)]
+
+    def _held_by(self, lease: Lease) -> Object:
+        """Read a run that a lease is held of; raise `LeaseLostError` if it is not."""
+        obj, known = self._runs.get(lease.run), self._known.get(lease)
+        if obj is None or (known is not None and obj["metadata"]["uid"] != known.uid):
+            raise LeaseLostError(f"Run `{lease.run}` was deleted. Nothing was written: this process stops.")
+        held = held_of(obj)
+        if (held.epoch, held.holder) != (lease.epoch, lease.owner):
+            now_owner = f"`{held.holder}`" if held.holder else "nobody"
+            raise LeaseLostError(
+                f"Run `{lease.run}` is held by {now_owner} in epoch {held.epoch}; expected epoch {lease.epoch}. "
+                "Nothing was written: this process stops."
+            )
+        return obj
+
+    def _required(self, name: str) -> Object:
+        if (obj := self._runs.get(_checked(name))) is None:
+            raise _unknown(name)
+        return obj
+
+
+def _taking(obj: Object, wanted: HeldStatus) -> list[Object]:
+    """Write the patch that takes a run as it was looked at: anything written since then makes it fail."""
+    held = wanted.model_dump(mode="json", by_alias=True)
+    path, value = ("/status/held", held) if obj.get("status") is not None else ("/status", {"held": held})
+    metadata = obj["metadata"]
+    return [
+        expect("/metadata/uid", metadata["uid"]),
+        expect("/metadata/resourceVersion", metadata["resourceVersion"]),
+        {"op": "add", "path": path, "value": value},
+    ]
+
+
+def _known_of(obj: Object, *, predecessor: HeldStatus) -> _Known:
+    status = obj.get("status") or {}
+    told = status.get("eventsDropped", 0) + len(status.get("events", []))
+    return _Known(uid=obj["metadata"]["uid"], told=told, may_have_parts=predecessor.epoch > 0)
+
+
+def _checked(name: str) -> str:
+    try:
+        return _NAME.validate_python(name)
+    except ValidationError as error:
+        raise PermanentError(
+            f"Found the run name `{name}`; expected at most 63 lower-case letters, digits and dashes, beginning and "
+            "ending with a letter or digit."
+        ) from error
+
+
+def _unknown(name: str) -> PermanentError:
+    return PermanentError(f"Found no run named `{name}`; expected that TaskRun in the cluster.")
+
+
+def _refused(lease: Lease) -> PermanentError:
+    return PermanentError(
+        f"The API server did not take a change of run `{lease.run}`, though epoch {lease.epoch} of `{lease.owner}` "
+        "holds it. Nothing was written. Look whether its status was edited by hand."
+    )
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

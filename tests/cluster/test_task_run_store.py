@@ -1,0 +1,54 @@
+"""The store of TaskRuns on a real API server does what every store does; see `tests/contracts`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from lightkube.types import PatchType
+
+from goldgate.adapters.cluster.connection import Cluster
+from goldgate.ports.task_runs import TaskRunStore
+from tests.cluster.conftest import ClusterUnderTest
+from tests.cluster.stores import TASK_RUN, connected, emptied, install_kinds, opened
+from tests.contracts.test_task_run_store_port import (
+    Bench,
+    TestAStaleOwner,
+    TestLeases,
+    TestRecords,
+    TestWords,
+)
+from tests.fakes.frozen_clock import FrozenClock
+
+__all__ = ["TestAStaleOwner", "TestLeases", "TestRecords", "TestWords"]
+
+
+@dataclass
+class ClusterBench(Bench):
+    """A store in a cluster, and what a test does to it."""
+
+    cluster: Cluster | None = None
+
+    def damage(self, name: str) -> None:
+        assert self.cluster is not None
+        lost = {"digest": "0" * 64, "sizeBytes": 1, "parts": 1}
+        self.cluster.client.patch(TASK_RUN.Status, name, {"status": {"whole": lost}}, patch_type=PatchType.MERGE)
+
+
+@pytest.fixture(scope="module")
+def reached(shared_cluster: ClusterUnderTest) -> Iterator[Cluster]:
+    install_kinds(shared_cluster)
+    with connected(shared_cluster) as reached:
+        yield reached
+
+
+@pytest.fixture
+def bench(reached: Cluster) -> Iterator[Bench]:
+    emptied(reached)
+    clock, dead = FrozenClock(), set[str]()
+    with opened(reached, clock=clock, is_dead=dead.__contains__) as store:
+        yield ClusterBench(store, clock, dead, cluster=reached)
+
+
+@pytest.fixture
+def store(bench: Bench) -> TaskRunStore:
+    return bench.store
