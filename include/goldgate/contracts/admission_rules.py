@@ -27,26 +27,25 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _not_both(one: str, other: str, message: str) -> Rule:
-    return Rule(cel=f"!has(self.{one}) || !has(self.{other})", message=message, field=f".{one}")
+    return Rule(cel=f"!has(self.{one}) || !has(self.{other})", message=message, at=f".{one}")
 
 
 def _exactly_one(one: str, other: str) -> Rule:
     cel = f"has(self.{one}) != has(self.{other})"
-    return Rule(cel=cel, message=f"exactly one of `{one}` and `{other}`", reason="FieldValueRequired", field=f".{one}")
+    return Rule(cel=cel, message=f"exactly one of `{one}` and `{other}`", reason="FieldValueRequired", at=f".{one}")
 
 
 def _only_allowed(field: str) -> Rule:
     return Rule(
         cel=f"!has(self.{field}) || self.{field}.all(tool, tool in self.allow)",
         message=f"only tools of `allow` in `{field}`",
-        field=f".{field}",
+        at=f".{field}",
     )
 
 
-def _holding_any(keys: Iterable[str]) -> dict[str, Any]:
-    """Describe parameters with one of these keys in `extra`, whose values may be anything: no rule can look there."""
-    holding = {"anyOf": [{"required": [key]} for key in sorted(keys)]}
-    return {"required": ["extra"], "properties": {"extra": holding}}
+def _any_of(keys: Iterable[str]) -> dict[str, Any]:
+    """Describe a map with one of these keys. Where its values may be anything, no rule can look into it."""
+    return {"anyOf": [{"required": [key]} for key in sorted(keys)]}
 
 
 _FROZEN: Final = Rule(cel="self == oldSelf", message="the `spec` as it was first written: it cannot be changed")
@@ -61,25 +60,25 @@ _TASK_RUN: Final = (
         cel="!has(self.taskRef) || !(has(self.agentRef) || has(self.userMessage))",
         message="`taskRef` alone, or `agentRef` with `userMessage`, not both",
         reason="FieldValueForbidden",
-        field=".taskRef",
+        at=".taskRef",
     ),
     Rule(
         cel="has(self.taskRef) || has(self.agentRef) || has(self.userMessage)",
         message="`taskRef`, required when `agentRef` and `userMessage` are not given",
         reason="FieldValueRequired",
-        field=".taskRef",
+        at=".taskRef",
     ),
     Rule(
         cel="has(self.taskRef) || !has(self.userMessage) || has(self.agentRef)",
         message="`agentRef`: no agent is named for `userMessage`",
         reason="FieldValueRequired",
-        field=".agentRef",
+        at=".agentRef",
     ),
     Rule(
         cel="has(self.taskRef) || !has(self.agentRef) || has(self.userMessage)",
         message="`userMessage`: no message is given for `agentRef`",
         reason="FieldValueRequired",
-        field=".userMessage",
+        at=".userMessage",
     ),
     _FROZEN,
 )
@@ -90,24 +89,24 @@ _ADDRESSED: Final = (
         cel="has(self.provider) || has(self.baseUrl) || has(self.baseUrlFrom)",
         message="one of `provider`, `baseUrl` and `baseUrlFrom`",
         reason="FieldValueRequired",
-        field=".provider",
+        at=".provider",
     ),
     Rule(
         cel="!has(self.baseUrl) || (isURL(self.baseUrl) && url(self.baseUrl).getScheme() in ['http', 'https']"
         " && url(self.baseUrl).getHostname() != ''"
         " && (url(self.baseUrl).getPort() == '' || int(url(self.baseUrl).getPort()) < 65536))",
         message="`https://host/path` in `baseUrl`",
-        field=".baseUrl",
+        at=".baseUrl",
     ),
     Rule(
         cel=r"!has(self.baseUrl) || !self.baseUrl.matches('[?#\\s\\v\\x1c-\\x1f\\x85\\p{Z}]')",
         message="`https://host/path` in `baseUrl`, not a query, a fragment or white space",
-        field=".baseUrl",
+        at=".baseUrl",
     ),
     Rule(
         cel="!has(self.free) || !self.free || !has(self.price)",
         message="`price` or `free: true`, not both",
-        field=".price",
+        at=".price",
     ),
 )
 
@@ -120,7 +119,7 @@ def _of_provider(name: str, provider: Provider) -> list[Rule]:
             cel=f"{elsewhere} || !has(self.parameters.{to_camel(parameter)})",
             message=f"no parameter that provider `{name}` takes and ignores: `{parameter}`",
             reason="FieldValueForbidden",
-            field=f".parameters.{to_camel(parameter)}",
+            at=f".parameters.{to_camel(parameter)}",
         )
         for parameter in sorted(provider.ignored & _PARAMETERS)
     ]
@@ -128,7 +127,7 @@ def _of_provider(name: str, provider: Provider) -> list[Rule]:
         most = provider.most_temperature
         cel = f"{elsewhere} || !has(self.parameters.temperature) || self.parameters.temperature <= {float(most)}"
         message = f"a `temperature` up to {most:g}: provider `{name}` takes a higher one for that"
-        rules.append(Rule(cel=cel, message=message, field=".parameters.temperature"))
+        rules.append(Rule(cel=cel, message=message, at=".parameters.temperature"))
     return rules
 
 
@@ -137,7 +136,10 @@ def _ignored_extras() -> dict[str, Any]:
     forbidden = [
         {
             "required": ["provider", "parameters"],
-            "properties": {"provider": {"enum": [name]}, "parameters": _holding_any(extras)},
+            "properties": {
+                "provider": {"enum": [name]},
+                "parameters": {"required": ["extra"], "properties": {"extra": _any_of(extras)}},
+            },
         }
         for name, provider in PROVIDERS.items()
         if (extras := provider.ignored - _PARAMETERS)
@@ -153,13 +155,13 @@ _EMBEDDER: Final = (
         f" ({_filled('model')} && has(self.baseUrl) != has(self.baseUrlFrom))",
         message="`model` and exactly one of `baseUrl` and `baseUrlFrom` for kind `openai`",
         reason="FieldValueRequired",
-        field=".model",
+        at=".model",
     ),
     Rule(
         cel="(has(self.kind) && self.kind == 'openai') ||"
         f" !(has(self.baseUrl) || has(self.baseUrlFrom) || {_filled('model')} || has(self.apiKeyFrom))",
         message="no endpoint fields for kind `wordllama`, which runs in the process",
-        field=".kind",
+        at=".kind",
     ),
 )
 
@@ -168,12 +170,12 @@ _MCP_SERVER: Final = (
     Rule(
         cel=f"!has(self.url) || !({_filled('args')} || {_filled('env')} || {_filled('envFrom')})",
         message="no `args`, `env` or `envFrom` for a `url`, which starts no program",
-        field=".url",
+        at=".url",
     ),
     Rule(
         cel=f"!has(self.command) || !{_filled('headersFrom')}",
         message="no `headersFrom` for a `command`, which is sent no headers",
-        field=".headersFrom",
+        at=".headersFrom",
     ),
 )
 
@@ -184,7 +186,7 @@ _TOOL_GRANT: Final = (
     Rule(
         cel="!has(self.pure) || !has(self.idempotent) || !self.pure.exists(tool, tool in self.idempotent)",
         message="each tool in one of `pure` and `idempotent`, not in both",
-        field=".idempotent",
+        at=".idempotent",
     ),
 )
 
@@ -193,12 +195,12 @@ _REFUSAL: Final = (
         cel=f"{_filled('terms')} || has(self.pattern)",
         message="`terms`, `pattern` or both",
         reason="FieldValueRequired",
-        field=".terms",
+        at=".terms",
     ),
     Rule(
         cel=r"!has(self.pattern) || !self.pattern.matches('\\(\\?[^:]|\\(\\?$|\\\\[1-9]')",
         message="in `pattern`: no look-around, no flags, no named groups, and no reference to an earlier group",
-        field=".pattern",
+        at=".pattern",
     ),
 )
 
@@ -208,7 +210,7 @@ _AGENT: Final = (
         " && ((has(self.corpus.files) && size(self.corpus.files) > 0) || has(self.corpus.builder)))",
         message="a corpus (`corpus.files` or `corpus.builder`) for a retrieval mode that is not `none`",
         reason="FieldValueRequired",
-        field=".corpus",
+        at=".corpus",
     ),
 )
 
@@ -217,21 +219,21 @@ _PYTHON: Final = (
         Rule(
             cel=f"!has(self.{field}) || !self.{field}.exists(name, name in {_listed(OURS_TO_SET)})",
             message=f"no variable that the runtime sets itself: {', '.join(sorted(OURS_TO_SET))}",
-            field=f".{field}",
+            at=f".{field}",
         )
         for field in ("env", "envFrom")
     ),
     Rule(
         cel="!has(self.env) || !has(self.envFrom) || !self.env.exists(name, name in self.envFrom)",
         message="each variable in one of `env` and `envFrom`",
-        field=".envFrom",
+        at=".envFrom",
     ),
 )
 
 _PRICED_ONCE: Final = Rule(
     cel="!has(self.free) || !self.free || !has(self.price)",
     message="`price` or `free: true`, not both",
-    field=".price",
+    at=".price",
 )
 
 _FOREIGN_SAFETY: Final = Rule(
@@ -239,15 +241,17 @@ _FOREIGN_SAFETY: Final = Rule(
     " || (has(self.blockInjections) && self.blockInjections))",
     message="`refusal`, the sentence that is answered when a question is blocked",
     reason="FieldValueRequired",
-    field=".refusal",
+    at=".refusal",
 )
 
 _FALLBACK: Final = Rule(
     cel="has(self.llm) || has(self.contextTokens)",
     message="`llm`, `contextTokens` or both",
     reason="FieldValueRequired",
-    field=".llm",
+    at=".llm",
 )
+
+_WRITTEN_ELSEWHERE: Final = {"properties": {"extra": {"not": _any_of(OURS_TO_WRITE | _PARAMETERS)}}}
 
 _SAMPLING: Final = _not_both("maxTokens", "maxCompletionTokens", "one of `maxTokens` and `maxCompletionTokens`")
 
@@ -257,7 +261,7 @@ DEMANDS: Final[Mapping[str, Demands]] = {
         for kind in ("LLM", "Agent", "PythonAgent", "EndpointAgent", "MCPServer", "Task", "ClusterTaskRun", "Part")
     },
     "LLMSpec": Demands(rules=_LLM, schema=_ignored_extras()),
-    "SamplingParameters": Demands(rules=[_SAMPLING], schema={"not": _holding_any(OURS_TO_WRITE | _PARAMETERS)}),
+    "SamplingParameters": Demands(rules=[_SAMPLING], schema=_WRITTEN_ELSEWHERE),
     "EmbedderSpec": Demands(rules=_EMBEDDER),
     "MCPServerSpec": Demands(rules=_MCP_SERVER),
     "ToolGrant": Demands(rules=_TOOL_GRANT),

@@ -59,7 +59,7 @@ class _Merge:
         absent = [f"!has(self.{'.'.join(parents[: end + 1])})" for end in range(len(parents))]
         others = [number for number in range(len(self._variants)) if number not in only]
         unless = [*absent, *([self._when(others)] if others else [])]
-        self._rules.append(Rule(cel=" || ".join([*unless, f"({cel})"]), message=message, field=path, **told))
+        self._rules.append(Rule(**{"cel": " || ".join([*unless, f"({cel})"]), "message": message, "at": path, **told}))
 
     def _object(self, path: str, schemas: Mapping[int, Schema]) -> Schema:
         whole: Schema = {"type": "object"}
@@ -82,7 +82,8 @@ class _Merge:
                 if path or self._variants[number].key != name:
                     message = f"`{name}`, required in {self._variants[number].name}"
                     cel = f"has(self{path}.{name})"
-                    self._say(path, cel, only=[number], message=message, reason="FieldValueRequired")
+                    at = f"{path}.{name}"
+                    self._say(path, cel, only=[number], message=message, at=at, reason="FieldValueRequired")
         return everywhere
 
     def _field(self, path: str, name: str, schemas: Mapping[int, Schema]) -> Schema:
@@ -134,6 +135,7 @@ class _Merge:
             for rule in schema.get(RULES, []):
                 if rule not in shared:
                     cel = re.sub(r"\bself\b", f"self{path}", rule["rule"])
-                    told = {"reason": rule["reason"]} if "reason" in rule else {}
-                    self._say(path, cel, only=[number], message=rule["message"], **told)
+                    at = f"{path}{rule.get('fieldPath', '')}"
+                    reason = rule.get("reason", "")
+                    self._say(path, cel, only=[number], message=rule["message"], at=at, reason=reason)
         return {RULES: shared} if shared else {}

@@ -7,8 +7,8 @@ Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/cust
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 Schema = dict[str, Any]
@@ -44,13 +44,13 @@ class Rule:
     """An expression of `self` that is true for what is accepted."""
     message: str
     """What was expected, as the contract says it."""
-    field: str = ""
+    at: str = ""
     """The field that is told, such as `.taskRef`. Empty: the value itself."""
     reason: Literal["", "FieldValueRequired", "FieldValueForbidden"] = ""
 
     def written(self) -> Schema:
         """Write it as it stands in a schema."""
-        said = {"rule": self.cel, "message": self.message, "fieldPath": self.field, "reason": self.reason}
+        said = {"rule": self.cel, "message": self.message, "fieldPath": self.at, "reason": self.reason}
         return {key: value for key, value in said.items() if value}
 
 
@@ -59,8 +59,8 @@ class Demands:
     """What a schema demands beside what its JSON Schema says."""
 
     rules: Sequence[Rule] = ()
-    schema: Mapping[str, Any] | None = None
-    """Keywords that are added as they are, where no rule can look: into fields that hold any value."""
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """What is added as it is, where no rule can look: into fields that hold any value."""
 
 
 def structural(schema: Mapping[str, Any], *, name: str, demands: Mapping[str, Demands]) -> Schema:
@@ -90,7 +90,7 @@ class _Writer:
         written = self.written(schema)
         self._above.pop()
         if (demands := self._demands.get(name)) is not None:
-            written |= demands.schema or {}
+            _add(written, demands.schema)
             _add_rules(written, [rule.written() for rule in demands.rules])
         return written
 
@@ -123,7 +123,9 @@ class _Writer:
         others = [choice for choice in choices if choice.get("type") != "null"]
         if len(others) != 1 or len(others) == len(choices):
             raise NotStructuralError(f"`anyOf` of {choices}, expected one type and null")
-        return self.written(others[0]) | {"nullable": True}
+        written = self.written(others[0])
+        # A null is held to `enum` where it may stand, and no `enum` can name it. Where it may not, the server drops it.
+        return written if "enum" in written else written | {"nullable": True}
 
     def _object(self, schema: Mapping[str, Any]) -> Schema:
         written: Schema = {"type": "object"}
@@ -193,15 +195,14 @@ def _description(schema: Mapping[str, Any], *, below: str) -> str:
     return text
 
 
+def _add(schema: Schema, more: Mapping[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, Mapping) and isinstance(schema.get(key), dict):
+            _add(schema[key], value)
+        else:
+            schema[key] = value
+
+
 def _add_rules(schema: Schema, rules: Sequence[Schema]) -> None:
     if rules:
         schema[RULES] = [*schema.get(RULES, []), *rules]
-
-
-def rules_in(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Give every rule of a structural schema, wherever it stands."""
-    yield from schema.get(RULES, [])
-    children = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
-    for child in children:
-        if isinstance(child, Mapping):
-            yield from rules_in(child)

@@ -60,7 +60,7 @@ def address_problem(url: str) -> str | None:
         return "neither `http://` nor `https://`"
     if not host:
         return "no host"
-    if parts.query or parts.fragment:
+    if "?" in url or "#" in url:
         return "a query or fragment, after which no path can be written,"
     return "white space" if re.search(r"\s", url) else None
 
