@@ -1,0 +1,79 @@
+"""How many pods a TaskRun had, in an annotation of it that is moved by compare-and-set."""
+
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from goldgate.adapters.cluster.connection import Cluster
+from goldgate.adapters.cluster.failures import Patience
+from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
+from goldgate.adapters.cluster.pods import SHORT
+from goldgate.contracts.cluster import PODS_ANNOTATION
+from goldgate.domain.errors import PermanentError
+from goldgate.domain.runs.pods import Launches
+from goldgate.ports.pods import Counted
+
+_LAUNCHES: Final = TypeAdapter(Launches)
+_MARK: Final = pointer("metadata", "annotations", PODS_ANNOTATION)
+
+
+class ClusterLaunchCounts:
+    """Implements `goldgate.ports.pods.LaunchCounts`."""
+
+    def __init__(self, cluster: Cluster, *, patience: Patience = SHORT) -> None:
+        """Count the pods of the runs of a namespace."""
+        self._runs = Objects(cluster, kind="TaskRun", plural="taskruns", patience=patience)
+
+    def read(self, run: str) -> Counted | None:
+        """Read the count of a run."""
+        metadata = self._runs.metadata(run)
+        if metadata is None:
+            return None
+        mark = (metadata.get("annotations") or {}).get(PODS_ANNOTATION)
+        return Counted(
+            uid=metadata["uid"],
+            launches=Launches() if mark is None else _parsed(mark, run=run),
+            version=metadata["resourceVersion"],
+            mark=mark,
+            has_annotations="annotations" in metadata,
+        )
+
+    def move(self, run: str, *, counted: Counted, to: Launches) -> bool:
+        """Write another count, if it is still the one that was read."""
+        mark = written(to)
+        try:
+            self._runs.patch(run, _operations(counted, mark))
+        except AbsentError:
+            return False
+        except UnfitPatchError:
+            # Somebody else was first: or this very count, if the answer to it was lost.
+            now = self.read(run)
+            return now is not None and now.mark == mark
+        return True
+
+
+def written(launches: Launches) -> str:
+    """Write a count as people may read it: what is nothing is left out."""
+    return _LAUNCHES.dump_json(launches, exclude_defaults=True).decode()
+
+
+def _operations(counted: Counted, mark: str) -> list[Object]:
+    if counted.mark is not None:
+        return [expect(_MARK, counted.mark), {"op": "replace", "path": _MARK, "value": mark}]
+    # There is nothing of ours yet to compare: the whole object is.
+    missing: Object = {"op": "add", "path": "/metadata/annotations", "value": {}}
+    return [
+        expect("/metadata/resourceVersion", counted.version),
+        *([] if counted.has_annotations else [missing]),
+        {"op": "add", "path": _MARK, "value": mark},
+    ]
+
+
+def _parsed(mark: str, *, run: str) -> Launches:
+    try:
+        return _LAUNCHES.validate_json(mark)
+    except ValidationError as error:
+        raise PermanentError(
+            f"Found `{mark[:200]}` in annotation `{PODS_ANNOTATION}` of TaskRun `{run}`; expected the count of its "
+            "pods. Remove the annotation if no pod of the run is there."
+        ) from error

@@ -1,0 +1,136 @@
+"""Pods by the Kubernetes API. Values of variables are never logged: only names and the server's words are told."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from lightkube.core.exceptions import ApiError
+from lightkube.generic_resource import GenericNamespacedResource, create_api_info
+
+from goldgate.adapters.cluster.connection import Cluster
+from goldgate.adapters.cluster.failures import (
+    FAILURES,
+    TAKEN_STATUS,
+    Patience,
+    is_absent,
+    is_passing,
+    refusal,
+    status_code,
+)
+from goldgate.adapters.cluster.pod_facts import CONTAINER, facts_of
+from goldgate.adapters.cluster.pod_manifest import manifest_of
+from goldgate.domain.errors import first_line
+from goldgate.domain.runs.pods import PodFacts
+from goldgate.ports.delivery import Clock
+from goldgate.ports.pods import PodOrder, PodPostponedError, PodRefusedError, QuotaExceededError
+
+SHORT: Final = Patience(within_s=5.0)
+"""Whoever makes pods is asked again later anyhow."""
+
+_NOT_OF_THE_POD: Final = frozenset({None, 401, 404})
+"""No answer, nobody we are, no such namespace: that says nothing about what was ordered."""
+
+_FORBIDDEN: Final = 403
+_INTERNAL: Final = 500
+_MISSING_RIGHT: Final = "cannot create resource"
+
+
+class PodResource(GenericNamespacedResource):
+    """A pod as the dict that it is on the wire: what is not read need not be decoded."""
+
+    _api_info = create_api_info("", "v1", "Pod", "pods")
+
+
+class ClusterPods:
+    """The pods of one namespace. Implements `goldgate.ports.pods.Pods`."""
+
+    def __init__(self, cluster: Cluster, *, clock: Clock, patience: Patience = SHORT) -> None:
+        """Work with the pods of a namespace.
+
+        Args:
+            cluster: The namespace.
+            clock: Tells how old a pod is.
+            patience: How long requests are tried again.
+        """
+        self._client = cluster.client
+        self._namespace = cluster.namespace
+        self._clock = clock
+        self._patience = patience
+
+    def launch(self, order: PodOrder) -> None:
+        """Make a pod, once."""
+        manifest = manifest_of(order, namespace=self._namespace)
+        attempts = self._patience.attempts()
+        while True:
+            try:
+                self._client.create(PodResource.from_dict(manifest))
+            except FAILURES as error:
+                if status_code(error) == TAKEN_STATUS:
+                    self._require_ours(order)
+                    return
+                if (postponed := _postponed(error, order)) is not None:
+                    raise postponed from error
+                if not is_passing(error) and status_code(error) not in _NOT_OF_THE_POD:
+                    raise _refused(error, order) from error
+                if not attempts.may_go_on(error):
+                    raise refusal(error, doing=f"make pod `{order.name}`") from error
+            else:
+                return
+
+    def look(self, name: str, *, run_uid: str) -> PodFacts | None:
+        """Tell how a run's pod is."""
+        try:
+            found = self._patience.ask(lambda: self._client.get(PodResource, name))
+        except FAILURES as error:
+            if is_absent(error):
+                return None
+            raise refusal(error, doing=f"read pod `{name}`") from error
+        facts = facts_of(found, now=self._clock.now())
+        return facts if facts.owner == run_uid else None
+
+    def log(self, name: str, *, since: datetime | None = None) -> Iterator[str]:
+        """Yield what the pod has said so far."""
+        ago_s = None if since is None else max(int((self._clock.now() - since).total_seconds()) + 1, 1)
+        try:
+            yield from self._client.log(name, container=CONTAINER, since=ago_s, newlines=False)
+        except ApiError:
+            return  # it never began, or is gone
+        except FAILURES as error:
+            raise refusal(error, doing=f"read the log of pod `{name}`") from error
+
+    def end(self, name: str) -> None:
+        """Have a pod end within its grace."""
+        try:
+            self._patience.ask(lambda: self._client.delete(PodResource, name))
+        except FAILURES as error:
+            if not is_absent(error):
+                raise refusal(error, doing=f"delete pod `{name}`") from error
+
+    def _require_ours(self, order: PodOrder) -> None:
+        if self.look(order.name, run_uid=order.run_uid) is None:
+            raise PodPostponedError(
+                f"A pod `{order.name}` of another run of that name is still there. It goes as soon as the cluster has "
+                f"removed what that run left; else `kubectl delete pod {order.name}`."
+            )
+
+
+def _postponed(error: Exception, order: PodOrder) -> PodPostponedError | None:
+    """Tell what time, or somebody else, can put right; None if it is something else."""
+    said = first_line(error)
+    if status_code(error) == _FORBIDDEN and "exceeded quota" in said:
+        return QuotaExceededError(f"the quota of the namespace has no room for pod `{order.name}`: {said}")
+    if status_code(error) == _INTERNAL and "failed calling webhook" in said:
+        return PodPostponedError(f"an admission webhook does not answer: {said}")
+    if status_code(error) == _FORBIDDEN and _MISSING_RIGHT in said:
+        # A server that has just begun refuses so what it allows a moment later.
+        return PodPostponedError(f"{said}. Give this account the right to create pods (include/deploy/rbac).")
+    if status_code(error) == _FORBIDDEN and "error looking up service account" in said:
+        return PodPostponedError(f"{said}. Apply include/deploy, which makes it, or correct `serviceAccount`.")
+    return None
+
+
+def _refused(error: Exception, order: PodOrder) -> PodRefusedError:
+    return PodRefusedError(
+        f"The cluster refuses pod `{order.name}`: {str(error)[:1000]} Correct the PodSettings, or the policy that "
+        "refuses it, and start the run anew."
+    )

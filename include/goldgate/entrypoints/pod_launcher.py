@@ -1,0 +1,321 @@
+"""Has pods work on runs: looks, decides, acts. Every step may be repeated, and cut off anywhere.
+
+What is done, in this order: the pod is counted in the run's record, the lease of the one before is taken back, the pod
+is made, and seen. Killed between any two, the next launcher finds a count without a pod, and makes that very pod.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from goldgate.agent.run_interruptions import deadline_of
+from goldgate.agent.run_outside import OutsideRecorder, waits_for_agent
+from goldgate.contracts.cluster import AGENT_LABEL
+from goldgate.contracts.pods import PodSettingsSpec
+from goldgate.contracts.resource_parts import EnvName, FromEnv
+from goldgate.contracts.task_runs import TaskRun
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.runs.launching import (
+    INTERRUPTED,
+    WAITS,
+    AskPerson,
+    Decision,
+    Fail,
+    Follow,
+    Launch,
+    Over,
+    RunFacts,
+    WaitForAgent,
+    WaitForPod,
+    decide,
+    decide_postponed,
+)
+from goldgate.domain.runs.pods import Launches, LaunchPolicy, PodFacts, PodPhase, pod_name
+from goldgate.ports.pods import Counted, LaunchCounts, PodOrder, PodPostponedError, PodRefusedError, Pods
+from goldgate.ports.task_runs import RunHeldError
+
+OWNER: Final = "pod/"
+"""How a pod names itself where it holds a lease: this and its name."""
+
+COMMAND: Final = ("python3", "-m", "goldgate.entrypoints.task_run")
+
+_ROUNDS: Final = 8
+"""So often two launchers may get into each other's way before one of them gives up for now."""
+
+_LETS_GO_WITHIN_S: Final = 3.0
+"""A pod that was asked to end lets go of its run within a second."""
+
+_LOOK_EVERY_S: Final = 0.2
+_DEADLINE_GRACE_S: Final = 60.0
+"""The run ends itself at its deadline; the cluster ends a pod that does not."""
+
+_IN_ORDER: Final = frozenset({0, WAITS, INTERRUPTED})
+"""Exit codes of pods that nobody need look at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A run and its pod, as they were found."""
+
+    run: TaskRun
+    counted: Counted
+    pod: PodFacts | None
+    decision: Decision
+
+    @property
+    def pod_name(self) -> str:
+        """Name of the pod that works on it, or is to; empty if there was none."""
+        match self.decision:
+            case Launch(count=count):
+                return count.pod
+            case _:
+                return self.counted.launches.pod
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tended:
+    """What was done for a run, and how it stands."""
+
+    run: TaskRun
+    pod: str
+    decision: Decision
+    """What it comes to: never a launch or a failure, which were carried out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodLauncher:
+    """Carries out what `goldgate.domain.runs.launching` decides."""
+
+    recorder: OutsideRecorder
+    pods: Pods
+    counts: LaunchCounts
+    needs: Callable[[str], Mapping[EnvName, FromEnv]]
+    """Variables from Secrets for an agent, by its name. TransientError: the agent is not there."""
+    settings: PodSettingsSpec
+    dead: set[str]
+    """Owners of leases that are known to be dead: the recorder's store takes their leases."""
+    monotonic_s: Callable[[], float] = time.monotonic
+    sleep_s: Callable[[float], None] = time.sleep
+    policy: LaunchPolicy = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take from the settings what decides."""
+        most = self.settings.max_losses
+        policy = LaunchPolicy(start_within_s=self.settings.start_within_seconds, max_losses=most)
+        object.__setattr__(self, "policy", policy)
+
+    def tend(self, name: str) -> Tended:
+        """Do what is to be done for a run now. Takes a few requests, and waits for nothing.
+
+        Raises:
+            PermanentError: There is no such run.
+            TransientError: The API server cannot be reached. Nothing is lost: the next time goes on.
+        """
+        for _ in range(_ROUNDS):
+            seen = self.look(name)
+            decision = self._acted(seen)
+            if decision is not None:
+                return Tended(run=seen.run, pod=seen.pod_name, decision=decision)
+        raise TransientError(f"Others keep making pods for TaskRun `{name}` at the same time. Look again.")
+
+    def look(self, name: str) -> Seen:
+        """Find how a run and its pod stand, and what follows."""
+        counted = self.counts.read(name)
+        if counted is None:
+            raise PermanentError(
+                f"Found no TaskRun `{name}` in the cluster. `kubectl get taskruns` shows those there are."
+            )
+        count = counted.launches
+        pod = self.pods.look(count.pod, run_uid=counted.uid) if count.number else None
+        # After the pod: one that ended has recorded all it will.
+        run = self.recorder.store.read(name)
+        if run is None:
+            raise PermanentError(f"TaskRun `{name}` was deleted.")
+        decision = decide(self._facts(run), pod=pod, count=count, policy=self.policy, now=self.recorder.clock.now())
+        return Seen(run=run, counted=counted, pod=pod, decision=decision)
+
+    def cancel(self, name: str, *, within_s: float = _LETS_GO_WITHIN_S) -> Seen:
+        """End a run that was told to end, whoever works on it, and its pod.
+
+        Args:
+            name: Of the run. The order to end was left for it.
+            within_s: How long its pod may take to let go before the run is taken from it.
+        """
+        seen = self.look(name)
+        if seen.pod is not None and seen.pod.is_alive:
+            self.pods.end(seen.pod.name)
+        until_s = self.monotonic_s() + within_s
+        while True:
+            is_last = self.monotonic_s() >= until_s or seen.pod is None or not seen.pod.is_alive
+            if is_last and seen.counted.launches.number:
+                # From here on the API server refuses what that pod writes.
+                self.dead.add(OWNER + seen.counted.launches.pod)
+            try:
+                self.recorder.settle(name, agent_problem="it is being cancelled")
+            except RunHeldError:
+                if is_last:
+                    break  # a process elsewhere works on it, and hears the order
+                self.sleep_s(_LOOK_EVERY_S)
+            else:
+                break
+        return self.look(name)
+
+    def _facts(self, run: TaskRun) -> RunFacts:
+        status = run.status
+        return RunFacts(
+            name=run.metadata.name,
+            is_over=status.phase.is_terminal,
+            waits_for_person=not status.phase.is_terminal and not self.recorder.has_work(run),
+            waits_for_agent=status.progress.waits_for_agent,
+            moved_at=status.update_time,
+        )
+
+    def _acted(self, seen: Seen) -> Decision | None:
+        """Carry a decision out. None: things have changed, look again."""
+        match seen.decision:
+            case Launch():
+                return self._launched(seen, seen.decision.count)
+            case Fail(advice=advice):
+                return self._failed(seen, advice)
+            case Over() | AskPerson() | WaitForAgent():
+                self._tidy(seen)
+                return seen.decision
+            case Follow() | WaitForPod():
+                self._remember_made(seen)
+                return seen.decision
+
+    def _launched(self, seen: Seen, count: Launches) -> Decision | None:
+        name = seen.run.metadata.name
+        self._note_dead(seen, count)
+        try:
+            if self._ends_without_pod(seen.run):
+                self.recorder.settle(name, agent_problem="it is over")
+                return None
+            env_from = self._needed(seen.run)
+            if env_from is None:
+                return None if self.recorder.store.read(name) != seen.run else WaitForAgent()
+            counted = self._counted(seen, count)
+            if counted is None:
+                return None
+            if count.number > 1:
+                self.recorder.free(name, lost=count.why)
+        except RunHeldError as error:
+            return WaitForPod(detail=str(error))
+        return self._made(seen, counted, env_from)
+
+    def _note_dead(self, seen: Seen, count: Launches) -> None:
+        """Remember which pods cannot hold a lease any more: all before the one that is to be made."""
+        self.dead.update(OWNER + pod_name(seen.run.metadata.name, number) for number in range(1, count.number))
+
+    def _ends_without_pod(self, run: TaskRun) -> bool:
+        """Whether all that is left to do is to end it."""
+        deadline = deadline_of(run)
+        if deadline is not None and self.recorder.clock.now() >= deadline:
+            return True
+        return any(word.cancels for word in self.recorder.store.words(run.metadata.name))
+
+    def _needed(self, run: TaskRun) -> Mapping[EnvName, FromEnv] | None:
+        """Find what the pod needs. None: it is not there, and that is recorded."""
+        name = run.metadata.name
+        try:
+            return self.needs(self._agent_of(run))
+        except PermanentError as error:
+            self.recorder.settle(name, agent_problem=str(error))
+        except TransientError as error:
+            if not waits_for_agent(run, str(error)):
+                self.recorder.settle(name, agent_problem=str(error))
+        return None
+
+    def _agent_of(self, run: TaskRun) -> str:
+        if run.status.progress.task is not None:
+            return run.status.progress.task.agent_ref
+        return run.spec.agent_ref or self.recorder.find_task(run.spec.task_ref or "").agent_ref
+
+    def _counted(self, seen: Seen, count: Launches) -> Counted | None:
+        """Count the pod before it is made. None: somebody else was first."""
+        if count == seen.counted.launches:
+            return seen.counted
+        if not self.counts.move(seen.run.metadata.name, counted=seen.counted, to=count):
+            return None
+        return self.counts.read(seen.run.metadata.name)
+
+    def _made(self, seen: Seen, counted: Counted, env_from: Mapping[EnvName, FromEnv]) -> Decision | None:
+        name, count = seen.run.metadata.name, counted.launches
+        order = PodOrder(
+            name=count.pod,
+            run=name,
+            run_uid=counted.uid,
+            command=(*COMMAND, name),
+            settings=self.settings,
+            env_from=env_from,
+            labels={AGENT_LABEL: self._agent_of(seen.run)},
+            deadline_s=self._deadline_s(seen.run),
+        )
+        try:
+            self.pods.launch(order)
+        except PodPostponedError as error:
+            postponed = decide_postponed(count, policy=self.policy, now=self.recorder.clock.now(), said=str(error))
+            return self._failed(seen, postponed.advice) if isinstance(postponed, Fail) else postponed
+        except PodRefusedError as error:
+            return self._failed(seen, str(error))
+        self.counts.move(name, counted=counted, to=count.made())
+        self._remove(seen.pod)
+        return Follow()
+
+    def _deadline_s(self, run: TaskRun) -> float:
+        own_s = run.spec.deadline_seconds
+        if own_s is None:
+            return self.settings.deadline_seconds
+        deadline = deadline_of(run) or self.recorder.clock.now() + timedelta(seconds=own_s)
+        left_s = (deadline - self.recorder.clock.now()).total_seconds()
+        return min(max(left_s, 0.0) + _DEADLINE_GRACE_S, self.settings.deadline_seconds)
+
+    def _failed(self, seen: Seen, advice: str) -> Decision | None:
+        """Record that a run failed, and end its pod if it still tries to begin."""
+        if seen.pod is not None and seen.pod.phase is not PodPhase.PENDING:
+            self.dead.add(OWNER + seen.pod.name)
+        if seen.pod is None and seen.counted.launches.number:
+            self.dead.add(OWNER + seen.counted.launches.pod)
+        why = advice if advice.startswith("deadline: ") else f"pod: {advice}"
+        try:
+            self.recorder.abandon(seen.run.metadata.name, why)
+        except RunHeldError:
+            return Follow(detail="It has just begun after all")
+        if seen.pod is not None and seen.pod.is_alive:
+            self.pods.end(seen.pod.name)
+        return None
+
+    def _remember_made(self, seen: Seen) -> None:
+        """Make good what a launcher that was killed could not."""
+        count = seen.counted.launches
+        if seen.pod is not None and not count.is_made:
+            self.counts.move(seen.run.metadata.name, counted=seen.counted, to=count.made())
+
+    def _tidy(self, seen: Seen) -> None:
+        """Remove a pod that nobody need look at, and one that has not begun what is over."""
+        pod, name = seen.pod, seen.run.metadata.name
+        if pod is None:
+            return
+        if pod.phase is PodPhase.PENDING and isinstance(seen.decision, Over):
+            self.pods.end(pod.name)
+        if pod.is_alive or not self._is_removed(pod):
+            self._remember_made(seen)
+            return
+        if self.counts.move(name, counted=seen.counted, to=seen.counted.launches.done()):
+            self.pods.end(pod.name)
+
+    def _remove(self, pod: PodFacts | None) -> None:
+        """Remove a pod that another has followed."""
+        if pod is not None and not pod.is_alive and self._is_removed(pod):
+            self.pods.end(pod.name)
+
+    def _is_removed(self, pod: PodFacts) -> bool:
+        match self.settings.keep:
+            case "always":
+                return False
+            case "never":
+                return True
+            case _:
+                return pod.exit_code in _IN_ORDER
