@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from goldgate.entrypoints import schemas
+from goldgate.entrypoints import crds, schemas
 from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode
 
@@ -32,6 +32,11 @@ class TestSchemas:
         assert schemas.stale_in(tmp_path) == ["Gone.json", "LLM.json", "Task.json"]
         assert schemas.write_to(tmp_path) == ["Gone.json", "LLM.json", "Task.json"]
         assert schemas.stale_in(tmp_path) == []
+
+
+class TestCustomResources:
+    def test_are_current(self):
+        assert crds.stale_in(crds.FOLDER) == []
 
 
 class TestLinks:

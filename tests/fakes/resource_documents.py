@@ -32,6 +32,8 @@ PRICE: Final = {
 SECRET: Final = {"env": "SOME_KEY", "secret": {"name": "keys", "key": "some-key"}}
 LIMIT: Final = {"requestsPerMinute": 30.5, "burst": 3}
 
+CONTRACTS: Final = (*_CONTRACTS.values(), *_AGENTS.values())
+
 
 def document(kind: str, spec: object, **parts: Any) -> Document:
     """Write a document of a kind."""

@@ -54,12 +54,21 @@ class _Merge:
         return " && ".join([f"has(self.{key})", *earlier] if key else earlier)
 
     def _say(self, path: str, cel: str, *, only: Sequence[int], message: str, **told: Any) -> None:
-        """Add a rule on the value at a path, which holds for some variants, if the value is there."""
+        """Add a rule on the value at a path, which holds for some variants if the value is there; no CEL: it may not."""
         parents = path.split(".")[1:]
         absent = [f"!has(self.{'.'.join(parents[: end + 1])})" for end in range(len(parents))]
         others = [number for number in range(len(self._variants)) if number not in only]
         unless = [*absent, *([self._when(others)] if others else [])]
-        self._rules.append(Rule(**{"cel": " || ".join([*unless, f"({cel})"]), "message": message, "at": path, **told}))
+        self._rules.append(
+            Rule(
+                **{
+                    "cel": " || ".join([*unless, *([f"({cel})"] if cel else [])]),
+                    "message": message,
+                    "at": path,
+                    **told,
+                }
+            )
+        )
 
     def _object(self, path: str, schemas: Mapping[int, Schema]) -> Schema:
         whole: Schema = {"type": "object"}
@@ -94,7 +103,7 @@ class _Merge:
         if lacking:
             of = " or ".join(self._variants[number].name for number in having)
             message = f"`{path.removeprefix('.')}` only in {of}"
-            self._say(path, "false", only=lacking, message=message, reason="FieldValueForbidden")
+            self._say(path, "", only=lacking, message=message, reason="FieldValueForbidden")
         first, *others = having.values()
         if all(other == first for other in others):
             return dict(first)

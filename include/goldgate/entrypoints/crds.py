@@ -251,14 +251,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write or check the custom resources; 1 if a check finds one that is not current."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; end with 1 if a file is not current")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where they are kept; %(default)s")
     arguments = parser.parse_args(argv)
+    folder: Path = arguments.folder
     if not arguments.check:
-        changed = write_to(FOLDER)
-        print(f"{len(changed)} files written to {FOLDER}")  # noqa: T201 - a command that talks to people
+        changed = write_to(folder)
+        print(f"{len(changed)} files written to {folder}")  # noqa: T201 - a command that talks to people
         return 0
-    stale = stale_in(FOLDER)
+    stale = stale_in(folder)
     for name in stale:
-        print(f"{FOLDER / name} is not current. Run `python -m goldgate.entrypoints.crds`.", file=sys.stderr)  # noqa: T201 - as above
+        print(f"{folder / name} is not current. Run `python -m goldgate.entrypoints.crds`.", file=sys.stderr)  # noqa: T201 - as above
     return 1 if stale else 0
 
 
