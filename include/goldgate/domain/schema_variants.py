@@ -54,7 +54,7 @@ class _Merge:
         return " && ".join([f"has(self.{key})", *earlier] if key else earlier)
 
     def _say(self, path: str, cel: str, *, only: Sequence[int], message: str, **told: Any) -> None:
-        """Add a rule on the value at a path, which holds for some variants if the value is there; no CEL: it may not."""
+        """Add a rule on the value at a path, that holds for some variants if the value is there; no CEL: it may not."""
         parents = path.split(".")[1:]
         absent = [f"!has(self.{'.'.join(parents[: end + 1])})" for end in range(len(parents))]
         others = [number for number in range(len(self._variants)) if number not in only]
