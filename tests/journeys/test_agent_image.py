@@ -14,11 +14,13 @@ import pytest
 from goldgate.adapters.container_images.images import ContainerImages
 from goldgate.contracts.release import ImageBuilt
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
-from goldgate.entrypoints.playbook import IMAGE
+from goldgate.entrypoints.images import runtime_image
 from tests.fakes.agent_folders import LLM, agent, write_folder
 from tests.fakes.foreign_folders import write_python
 
 pytestmark = pytest.mark.slow
+
+IMAGE = runtime_image("agent", env=os.environ)
 
 HYBRID = 'corpus: {files: ["corpus/*.md"]}\nretrieval: {mode: hybrid, k: 1}\n'
 PAGE = "# Port\nThe port on which the web server listens.\n"

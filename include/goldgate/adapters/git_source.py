@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess  # git has no library that is as sure as git
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -49,6 +50,22 @@ def resolve_source(source: str, *, agent: str, agents: Path, into: Path) -> Reso
     if not (folder / _AGENT_FILE).is_file():
         raise PermanentError(f"Found no `{_AGENT_FILE}` in `{folder}`; expected the folder of an agent.")
     return ResolvedSource(folder=folder, revision=_revision(folder))
+
+
+def last_change(paths: Sequence[Path]) -> str | None:
+    """Name the last commit that changed one of some paths of one repository.
+
+    Returns:
+        The commit, with `+changes` behind it if no commit holds the paths as they lie; None outside a repository, and
+        where no commit knows them.
+    """
+    at = paths[0] if paths[0].is_dir() else paths[0].parent
+    if _top(at) is None:
+        return None
+    names = [str(path.resolve()) for path in paths]
+    commit = _git("log", "-1", "--format=%H", "--", *names, at=at).stdout.decode().strip()
+    changes = _git("status", "--porcelain", "--", *names, at=at).stdout.strip()
+    return commit + ("+changes" if changes else "") if commit else None
 
 
 def _from_git(ref: str, *, agent: str, agents: Path, into: Path) -> ResolvedSource:

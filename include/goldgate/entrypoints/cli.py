@@ -3,6 +3,7 @@
 import click
 
 from goldgate.entrypoints.commands.agents import agent, rollback, traffic
+from goldgate.entrypoints.commands.image import image
 from goldgate.entrypoints.commands.judging import ci, evaluate, judge
 from goldgate.entrypoints.commands.ledger import ledger
 from goldgate.entrypoints.commands.release import release
@@ -32,7 +33,24 @@ def goldgate() -> None:
     """  # noqa: D301 - a real backspace, by which click keeps the lines below it as they are
 
 
-for part in (agent, ci, demo, down, evaluate, judge, ledger, logs, release, rollback, serve, status, task, traffic, up):
+for part in (
+    agent,
+    ci,
+    demo,
+    down,
+    evaluate,
+    image,
+    judge,
+    ledger,
+    logs,
+    release,
+    rollback,
+    serve,
+    status,
+    task,
+    traffic,
+    up,
+):
     goldgate.add_command(part)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.adapters.git_source import resolve_source
+from goldgate.adapters.git_source import last_change, resolve_source
 from goldgate.domain.errors import PermanentError
 
 AUTHOR = {
@@ -100,3 +100,21 @@ class TestResolveSource:
 
         with pytest.raises(PermanentError, match="not in a git repository"):
             resolve_source("git:v1", agent="helper", agents=tmp_path / "agents", into=tmp_path / "into")
+
+
+class TestLastChange:
+    def test_is_the_last_commit_that_touched_the_paths(self, agents: Path):
+        assert last_change([agents / "other"]) == git("rev-parse", "v1", at=agents)
+        assert last_change([agents / "other", agents / "helper" / "agent.yaml"]) == git("rev-parse", "HEAD", at=agents)
+
+    def test_says_that_no_commit_holds_what_lies_there(self, agents: Path):
+        (agents / "other" / "new.md").write_text("new")
+
+        assert last_change([agents / "other"]) == git("rev-parse", "v1", at=agents) + "+changes"
+        assert last_change([agents / "helper"]) == git("rev-parse", "HEAD", at=agents)
+
+    def test_is_unknown_where_no_commit_knows_the_paths(self, agents: Path, tmp_path: Path):
+        (agents / "new").mkdir()
+
+        assert last_change([agents / "new"]) is None
+        assert last_change([tmp_path]) is None

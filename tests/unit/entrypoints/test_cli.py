@@ -49,12 +49,22 @@ class TestExitCode:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("words", [[], ["release", "run"], ["ledger"], ["agent", "validate"], ["task", "run"]])
+    @pytest.mark.parametrize(
+        "words", [[], ["release", "run"], ["ledger"], ["agent", "validate"], ["image", "build"], ["task", "run"]]
+    )
     def test_is_there_for_every_command(self, home, words):
         found = run(home, *words, "--help")
 
         assert found.exit_code == 0
         assert "Usage:" in found.output
+
+
+class TestImage:
+    def test_says_why_there_is_none(self, home, tmp_path):
+        found = run(home, "image", "build", "agent", PATH=str(tmp_path))
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert "no container builder works here" in found.output
 
 
 class TestLedger:
