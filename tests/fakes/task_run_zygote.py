@@ -20,8 +20,9 @@ from goldgate.adapters.process_owners import is_known_dead, this_process
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.agent.driver import TaskRunDriver
 from goldgate.contracts.task_runs import TaskRun
+from goldgate.entrypoints.agent_opener import AgentOpener, find_task
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.task_run import TRY_AGAIN, AgentOpener, exit_code_of, find_task
+from goldgate.entrypoints.task_run import TRY_AGAIN, exit_code_of
 from goldgate.ports.task_runs import Lease, RunHeldError
 
 

@@ -64,7 +64,9 @@ class TaskRunDriver(RunParts):
     def _take_up(self, name: str) -> None:
         last_renewed = self.store.last_renewed(name)
         lease = self.store.take(name, owner=self.owner, for_s=self.lease_s)
-        keeper = LeaseKeeper(self.store, lease, for_s=self.lease_s, clock=self.clock, above=self.above)
+        keeper = LeaseKeeper(
+            self.store, lease, for_s=self.lease_s, clock=self.clock, above=self.above, every_s=self.renew_every_s
+        )
         with ExitStack() as after, keeper:
             run = self._named(self._read(name))
             if run.status.phase.is_terminal:
@@ -73,7 +75,12 @@ class TaskRunDriver(RunParts):
                 run, store=self.store, lease=lease, clock=self.clock, before_failure=self._cancels_sub_runs_of(name)
             )
             interruptions = Interruptions(
-                record=record, store=self.store, keeper=keeper, clock=self.clock, stop=self.stop
+                record=record,
+                store=self.store,
+                keeper=keeper,
+                clock=self.clock,
+                stop=self.stop,
+                listen_every_s=self.listen_every_s,
             )
             updated = run.status.update_time
             lost = last_renewed - updated if last_renewed and updated else timedelta()

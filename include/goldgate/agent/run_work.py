@@ -54,6 +54,10 @@ class RunParts:
     find_task: FindTask
     clock: Clock
     lease_s: float = LEASE_S
+    renew_every_s: float | None = None
+    """Time between renewals of a lease. None: as `LeaseKeeper` has it."""
+    listen_every_s: float = 0.0
+    """How often at most the store is asked for people's words while one works: one who cancels is heard so soon."""
     wait_for_agent_s: float = 0.0
     """How long to wait for an agent that is not there, before the run is left waiting."""
     stop: threading.Event = field(default_factory=threading.Event)

@@ -38,6 +38,7 @@ def _redacted(text: str) -> str:
 
 _TALKATIVE: Final = {
     "httpx": logging.WARNING,  # one line for each request to an arm
+    "httpx2": logging.WARNING,  # and for each to a model or an API server
     "uvicorn.error": logging.WARNING,  # its name notwithstanding, it tells its start and end
     "urllib3": logging.ERROR,  # one line for each retry, three a second while the registry is down
 }

@@ -8,36 +8,34 @@ worked on by another process, or its agent is not there.
 """
 
 import argparse
+import logging
 import os
-import re
 import secrets
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 from typing import Final
 
-from goldgate.adapters.file_task_runs import FileTaskRunStore
-from goldgate.adapters.jsonl_request_log import JsonlRequestLog
-from goldgate.adapters.process_owners import is_known_dead, this_process
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.agent.driver import TaskRunDriver
-from goldgate.agent.run_log import LlmTimes, LoggedRuns
+from goldgate.agent.run_log import LoggedRuns
 from goldgate.agent.run_work import LEASE_S
-from goldgate.contracts.base import ContractError, Problem
-from goldgate.contracts.documents import read_yaml
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.run_mapping import state_of
-from goldgate.contracts.task_runs import Task, TaskRun, TaskRunSpec
+from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.state import Phase
+from goldgate.entrypoints.agent_opener import AgentOpener, agent_source
 from goldgate.entrypoints.logs import log_as_json
+from goldgate.entrypoints.pod_process import leave_last_word, open_run_log, owner_in
 from goldgate.entrypoints.refusals import refused
-from goldgate.entrypoints.settings import RUN_LOG, Settings
-from goldgate.ports.agents import Agent
-from goldgate.ports.task_runs import LeaseLostError, TaskRunStore
+from goldgate.entrypoints.run_store import open_store
+from goldgate.entrypoints.settings import Settings
+from goldgate.ports.task_runs import LeaseLostError
+
+_log = logging.getLogger(__name__)
 
 ANSWERED: Final = 0
 FAILED: Final = 1
@@ -47,12 +45,10 @@ TRY_AGAIN: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
 
 _LONGEST_NAME: Final = 63
-_BUNDLE: Final = re.compile(r"[0-9a-f]{64}(/agents/[a-z0-9][-a-z0-9]*)*")
-
-
-def open_store(settings: Settings) -> TaskRunStore:
-    """Open where the runs of this machine are recorded."""
-    return FileTaskRunStore(settings.home / "taskruns", clock=SystemClock(), is_dead=is_known_dead)
+_RENEW_IN_CLUSTER_S: Final = 5.0
+"""A renewal is a request to the API server, and what a lost pod worked since is known to its successor up to this."""
+_LISTEN_IN_CLUSTER_S: Final = 1.0
+"""A look for words is a request as well; whoever cancels a run waits so long at most until it hears."""
 
 
 def run_task(
@@ -81,132 +77,40 @@ def run_task(
         RunHeldError: Another process works on that run.
     """
     run = spec if isinstance(spec, TaskRun) else _named(spec)
-    with _driving(settings, env=env, wait_for_agent_s=wait_for_agent_s, stop=stop) as driver:
+    with _driving(settings, run=run.metadata.name, env=env, wait_for_agent_s=wait_for_agent_s, stop=stop) as driver:
         return driver.run(run)
-
-
-def find_task(name: str, *, agents: Path) -> Task:
-    """Find a Task by its name in `<agent>/tasks/<name>.yaml`.
-
-    Raises:
-        PermanentError: There is none, there are several, or it breaks its contract.
-    """
-    found = sorted(agents.glob(f"*/tasks/{name}.yaml"))
-    if len(found) != 1:
-        places = ", ".join(f"`{path}`" for path in found) or "none"
-        raise PermanentError(
-            f"Found {places} for task `{name}`; expected exactly one `<agent>/tasks/{name}.yaml` in `{agents}`."
-        )
-    task = read_yaml(found[0], Task)
-    if task.metadata.name != name:
-        problem = Problem(
-            where=str(found[0]), field="metadata.name", found=f"`{task.metadata.name}`", expected=f"`{name}`"
-        )
-        raise ContractError([problem])
-    return task
-
-
-class AgentOpener:
-    """Opens the agents of one run and of those that it asks. Their spans go one way, that of the first agent."""
-
-    def __init__(self, *, settings: Settings, env: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._env = settings.completed(env)
-        self._lock = threading.Lock()
-        self._sink: LlmTimes | None = None
-        self._prompts: dict[str, str] = {}
-
-    def __call__(self, name: str, bundle: str) -> Agent:
-        """Open an agent.
-
-        Args:
-            name: Its folder below `settings.agents`.
-            bundle: The frozen agent that began the run, `<digest>` or `<digest>/agents/<name>` of one inside another.
-                Empty: the folder is frozen as it is now.
-
-        Raises:
-            TransientError: There is no such agent, or that bundle is gone; it may come back.
-            PermanentError: It cannot answer as it is.
-        """
-        # Imported late: reading a record, waiting and refusing need none of it.
-        from goldgate.entrypoints.agents import load_agent  # noqa: PLC0415 - as above
-
-        path = _bundle_of(name, bundle, settings=self._settings, env=self._env)
-        agent = load_agent(path, env=self._env, sink=self._sink_for(name))
-        self._prompts[agent.digest] = agent.prompt_id
-        return agent
-
-    def prompt_of(self, bundle: str) -> str | None:
-        """Return the prompt id of an agent that was opened."""
-        return self._prompts.get(bundle)
-
-    def llm_ms_of(self, span_id: str | None) -> float:
-        """Tell how long models took below a root span, in this process."""
-        return 0.0 if self._sink is None else self._sink.take(span_id)
-
-    def close(self) -> None:
-        """Send the spans that are left, within a bounded time."""
-        if self._sink is not None:
-            self._sink.close()
-
-    def _sink_for(self, agent: str) -> LlmTimes:
-        from goldgate.entrypoints.tracing import open_sink  # noqa: PLC0415 - as above
-
-        with self._lock:
-            if self._sink is None:
-                self._sink = LlmTimes(open_sink(self._settings, env=self._env, agent=agent))
-            return self._sink
-
-
-def _bundle_of(name: str, bundle: str, *, settings: Settings, env: Mapping[str, str]) -> Path:
-    bundles = settings.home / "bundles"
-    if bundle:
-        if not _BUNDLE.fullmatch(bundle):
-            raise PermanentError(f"Found the bundle `{bundle}` in the record; expected a digest. Restore the record.")
-        if not (bundles / bundle).is_dir():
-            raise TransientError(
-                f"Found no bundle `{bundle}` in `{bundles}`, by which the run was begun; it ends with no other. Bring "
-                "it back, or cancel the run and start it anew."
-            )
-        return bundles / bundle
-    folder = settings.agents / name
-    if not (folder / "agent.yaml").is_file():
-        raise TransientError(
-            f"Found no agent `{name}` in `{settings.agents}`; expected `{name}/agent.yaml`. Run again when it is there."
-        )
-    from goldgate.entrypoints.frozen_agents import bundle_of  # noqa: PLC0415 - only to begin a run
-
-    return bundle_of(folder, bundles=bundles, env=env, corpus_cache=settings.home / "corpora")
 
 
 @contextmanager
 def _driving(
     settings: Settings,
     *,
+    run: str,
     env: Mapping[str, str],
     wait_for_agent_s: float,
     stop: threading.Event | None,
     lease_s: float = LEASE_S,
 ) -> Iterator[TaskRunDriver]:
-    opener = AgentOpener(settings=settings, env=env)
-    run_log = JsonlRequestLog(settings.home / RUN_LOG)
-    with _stopping(stop) as stopping:
-        try:
-            yield TaskRunDriver(
-                store=LoggedRuns(
-                    open_store(settings), log=run_log, llm_ms_of=opener.llm_ms_of, prompt_of=opener.prompt_of
-                ),
-                open_agent=opener,
-                find_task=lambda name: find_task(name, agents=settings.agents).spec,
-                clock=SystemClock(),
-                owner=this_process(),
-                lease_s=lease_s,
-                wait_for_agent_s=wait_for_agent_s,
-                stop=stopping,
-            )
-        finally:
-            run_log.close()
-            opener.close()
+    known = settings.completed(env)
+    with (
+        _stopping(stop) as stopping,
+        agent_source(settings, env=known, run=run) as agents,
+        closing(open_run_log(settings, env=env)) as run_log,
+        closing(AgentOpener(settings=settings, env=known, find_bundle=agents.find_bundle)) as opener,
+        closing(open_store(settings)) as store,
+    ):
+        yield TaskRunDriver(
+            store=LoggedRuns(store, log=run_log, llm_ms_of=opener.llm_ms_of, prompt_of=opener.prompt_of),
+            open_agent=opener,
+            find_task=lambda name: agents.find_task(name).spec,
+            clock=SystemClock(),
+            owner=owner_in(env),
+            lease_s=lease_s,
+            renew_every_s=_RENEW_IN_CLUSTER_S if settings.cluster else None,
+            listen_every_s=_LISTEN_IN_CLUSTER_S if settings.cluster else 0.0,
+            wait_for_agent_s=wait_for_agent_s,
+            stop=stopping,
+        )
 
 
 def _named(spec: TaskRunSpec) -> TaskRun:
@@ -252,22 +156,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--lease-s", type=float, default=LEASE_S, help="how long it keeps the run when it hangs")
     arguments = parser.parse_args(argv)
     log_as_json()
+    name: str = arguments.name
     try:
         settings = Settings.from_env(os.environ)
-        waits_s = arguments.wait_for_agent_s
         with _driving(
-            settings, env=os.environ, wait_for_agent_s=waits_s, stop=None, lease_s=arguments.lease_s
+            settings,
+            run=name,
+            env=os.environ,
+            wait_for_agent_s=arguments.wait_for_agent_s,
+            stop=None,
+            lease_s=arguments.lease_s,
         ) as driver:
-            done = driver.go_on(arguments.name)
+            done = driver.go_on(name)
     except (TransientError, PermanentError) as error:
-        print(f"task_run: {error}", file=sys.stderr)  # noqa: T201 - a log
         # A run that another process took over goes on there.
-        return TRY_AGAIN if isinstance(error, TransientError | LeaseLostError) else IMPOSSIBLE
+        is_passing = isinstance(error, TransientError | LeaseLostError)
+        return _gave_up(name, str(error), TRY_AGAIN if is_passing else IMPOSSIBLE)
     except OSError as error:
-        print(f"task_run: {refused(error)}", file=sys.stderr)  # noqa: T201 - as above
-        return TRY_AGAIN
-    print(f"task_run: {arguments.name}: {done.status.phase.value}: {done.status.status_detail}", file=sys.stderr)  # noqa: T201 - as above
+        return _gave_up(name, refused(error), TRY_AGAIN)
+    stands = {"phase": done.status.phase.value, "detail": done.status.status_detail}
+    _log.info("task_run.left", extra={"run": name, **stands})
     return exit_code_of(done)
+
+
+def _gave_up(name: str, reason: str, code: int) -> int:
+    event = "task_run.impossible" if code == IMPOSSIBLE else "task_run.not_now"
+    _log.error(event, extra={"run": name, "reason": reason})
+    leave_last_word(reason, env=os.environ)
+    return code
 
 
 if __name__ == "__main__":

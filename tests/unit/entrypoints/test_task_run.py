@@ -14,14 +14,13 @@ from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.state import Phase, Status
+from goldgate.entrypoints.agent_opener import AgentOpener, find_task
 from goldgate.entrypoints.frozen_agents import bundle_of
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_run import (
     ANSWERED,
     IMPOSSIBLE,
     TRY_AGAIN,
-    AgentOpener,
-    find_task,
     main,
     open_store,
     run_task,
@@ -312,6 +311,26 @@ class TestMain:
     def test_says_that_there_is_no_such_run(self, capsys: pytest.CaptureFixture[str]):
         assert main(["run"]) == IMPOSSIBLE
         assert "Found no run named `run`" in capsys.readouterr().err
+
+    def test_leaves_its_last_word_for_whoever_looks_at_the_pod(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        (tmp_path / "termination-log").touch()
+        monkeypatch.setenv("GOLDGATE_TERMINATION_LOG", str(tmp_path / "termination-log"))
+
+        main(["run"])
+
+        assert "Found no run named `run`" in (tmp_path / "termination-log").read_text()
+
+    def test_says_everything_as_json(self, place: Place, capsys: pytest.CaptureFixture[str]):
+        self.create(place)
+
+        main(["run"])
+        main(["other"])
+
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert [line["event"] for line in lines if line["event"] != "task_run.event"] == [
+            "task_run.left",
+            "task_run.impossible",
+        ]
 
     def test_says_that_a_record_is_damaged(self, place: Place):
         self.create(place)
