@@ -111,6 +111,9 @@ class InMemoryTaskRunStore:
             for kept in (self._runs, self._leases, self._words):
                 kept.pop(lease.run, None)
 
+    def close(self) -> None:
+        pass
+
     def _held(self, name: str) -> _Held:
         if name not in self._leases:
             raise PermanentError(f"Found no run named `{name}`.")

@@ -218,6 +218,9 @@ class FileTaskRunStore:
             self._path(lease.run).with_suffix(".lease").unlink(missing_ok=True)
         sync_folder(self._root, sync=self._sync)
 
+    def close(self) -> None:
+        """Let go of nothing: no file stays open."""
+
     def _path(self, name: str) -> Path:
         if not _LABEL.fullmatch(name):
             raise PermanentError(

@@ -41,6 +41,15 @@ def is_known_dead(owner: str) -> bool:
     return namespace == here[2] and start != "?" and pid.isdecimal() and _start(int(pid)) != start
 
 
+def is_known_dead_here(owner: str) -> bool:
+    """Tell whether a process of this very boot of this machine ended.
+
+    For records that several machines share: another one may have the same host name, and another boot of that name is
+    then no earlier one of this machine.
+    """
+    return owner.split("/")[:2] == [*_place()[:2]] and is_known_dead(owner)
+
+
 def _place() -> tuple[str, str, str]:
     host = socket.gethostname().replace("/", "-")
     try:

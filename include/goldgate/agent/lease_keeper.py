@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.delivery import Clock
 from goldgate.ports.task_runs import Lease, LeaseLostError, TaskRunStore
 
@@ -93,7 +93,7 @@ class LeaseKeeper:
             except LeaseLostError as error:
                 self._lost = error
                 return
-            except (OSError, PermanentError) as error:
+            except (OSError, PermanentError, TransientError) as error:
                 # Tried again: until somebody takes the run over it is still this process's.
                 _log.warning("task_run.renewal_failed", extra={"run": self.lease.run, "error": str(error)})
 

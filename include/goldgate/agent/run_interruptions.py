@@ -50,10 +50,15 @@ class Interruptions:
     keeper: LeaseKeeper
     clock: Clock
     stop: threading.Event
+    listen_every_s: float = 0.0
+    """How often at most the store is asked for words; 0: each time. In between stands what was found and is left."""
     grace_s: float = GRACE_S
     stopwatch: Callable[[], float] = time.monotonic
     calls_under_way: int = 0
     _stopping_since_s: float | None = field(default=None, init=False)
+    _listened_s: float | None = field(default=None, init=False)
+    _left: list[RunWord] = field(default_factory=list, init=False)
+    """Words that were found and not acted on yet."""
 
     def __call__(self, state: RunState) -> Event | None:
         """Tell what happened, if something did.
@@ -72,21 +77,30 @@ class Interruptions:
 
     def heard(self, state: RunState) -> Event | None:
         """Tell what was said to the run, or that its time is over."""
-        for word in self.store.words(self.record.run.metadata.name):
-            if not self.record.has_acted_on(word) and (event := self._said(state, word)) is not None:
+        self._listen()
+        while self._left:
+            if (event := self._said(state, self._left.pop(0))) is not None:
                 return event
         return self._deadline()
 
     def is_called(self) -> bool:
         """Whether `heard` has something to tell, or a word to drop."""
-        words = self.store.words(self.record.run.metadata.name)
-        return any(not self.record.has_acted_on(word) for word in words) or self._deadline() is not None
+        self._listen()
+        return bool(self._left) or self._deadline() is not None
 
     def confirm(self) -> None:
         """Raise if something new may not be begun by this process."""
         self.keeper.confirm()
         if self.stop.is_set():
             raise _interrupted(self.record.run)
+
+    def _listen(self) -> None:
+        now_s = self.stopwatch()
+        if self._listened_s is not None and now_s - self._listened_s < self.listen_every_s:
+            return
+        words = self.store.words(self.record.run.metadata.name)
+        self._left = [word for word in words if not self.record.has_acted_on(word)]
+        self._listened_s = now_s
 
     def _check_stop(self) -> None:
         if not self.stop.is_set():

@@ -125,6 +125,10 @@ class LoggedRuns:
         """Forget a word."""
         self._store.drop(lease, word)
 
+    def close(self) -> None:
+        """Let go of the connections of the other store. The log is whose it was."""
+        self._store.close()
+
 
 def run_log(run: TaskRun, *, llm_ms: float, prompt: str | None) -> RunLog:
     """Write the line of a run that is over.

@@ -19,10 +19,10 @@ from goldgate.contracts.task_runs import CallStatus, TaskRun, TaskRunSpec
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.events import Word
 from goldgate.domain.runs.state import Phase
+from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_desk import FITTING, TaskDesk, waits_for_a_person
 from goldgate.entrypoints.task_log import run_logged
-from goldgate.entrypoints.task_run import open_store
 from goldgate.ports.task_runs import LeaseLostError, RunHeldError
 
 Told = dict[str, JsonValue]

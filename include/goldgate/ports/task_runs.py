@@ -94,3 +94,6 @@ class TaskRunStore(Protocol):
 
     def remove(self, lease: Lease) -> None:
         """Forget a run with all words left for it, and give the lease back. Raises `LeaseLostError`."""
+
+    def close(self) -> None:
+        """Let go of connections, within a few seconds. What was written is durable without."""

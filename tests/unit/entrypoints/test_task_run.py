@@ -16,13 +16,13 @@ from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.state import Phase, Status
 from goldgate.entrypoints.agent_opener import AgentOpener, find_task
 from goldgate.entrypoints.frozen_agents import bundle_of
+from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_run import (
     ANSWERED,
     IMPOSSIBLE,
     TRY_AGAIN,
     main,
-    open_store,
     run_task,
 )
 from tests.fakes.agent_folders import LLM, agent, write_folder

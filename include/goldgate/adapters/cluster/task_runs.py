@@ -76,6 +76,7 @@ class ClusterTaskRunStore:
         clock: Clock,
         is_dead: Callable[[str], bool] = lambda _: False,
         patience: Patience = Patience(),  # noqa: B008 - frozen
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the runs of a namespace.
 
@@ -84,7 +85,9 @@ class ClusterTaskRunStore:
             clock: By which leases end.
             is_dead: Whether an owner is known to have ended: its lease then ends at once. By default nobody is.
             patience: How long requests are tried again.
+            on_close: Called at the end of `close`, by whoever has no other use for the cluster.
         """
+        self._on_close = on_close
         self._clock = clock
         self._is_dead = is_dead
         self._patience = patience
@@ -229,6 +232,7 @@ class ClusterTaskRunStore:
     def close(self) -> None:
         """Post the Events that are left, within a bounded time."""
         self._events.close()
+        self._on_close()
 
     def _begin_with(self, run: TaskRun, made: Object) -> None:
         """Record the status that a new run comes with, if nobody has taken it up meanwhile."""

@@ -15,9 +15,10 @@ from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.commands.common import ExitCode
 from goldgate.entrypoints.display import Screen, printable
+from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_desk import TaskDesk, waits_for_a_person
-from goldgate.entrypoints.task_run import exit_code_of, open_store
+from goldgate.entrypoints.task_run import exit_code_of
 from goldgate.entrypoints.task_tables import awaited_lines, runs_table
 
 Plain: TypeAlias = dict[str, Any]
