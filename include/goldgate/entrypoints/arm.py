@@ -1,8 +1,8 @@
 """Run one arm: `python -m goldgate.entrypoints.arm --agent A --version V [--home H]`.
 
-Fetches the bundle of the version, makes it answer on a free port of this machine, and tells where in
-`<home>/run/arms/<agent>@<version>.json`. A bundle that is there already is checked and used, so that an arm restarts
-while the registry is down; a damaged one is fetched again.
+Fetches the bundle of the version, makes it answer on a free port of this machine (in a pod: `--host "*" --port N`), and
+tells where in `<home>/run/arms/<agent>@<version>.json`. A bundle that is there already is checked and used, so that an
+arm restarts while the registry is down; a damaged one is fetched again.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from goldgate.contracts.durable import write_durably
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.agents import load_agent
 from goldgate.entrypoints.logs import log_as_json
-from goldgate.entrypoints.serving_loop import serve_until_stopped
+from goldgate.entrypoints.serving_loop import listen_on, serve_until_stopped
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.tracing import SERVING_CLOSE_WITHIN_S, open_sink
 from goldgate.ports.registry import Registry
@@ -38,6 +38,7 @@ EXIT_IMPOSSIBLE: Final = 2
 EXIT_TRY_AGAIN: Final = 75
 """sysexits' EX_TEMPFAIL; the supervisor tries again in any case."""
 
+LOOPBACK: Final = "127.0.0.1"
 _GRACE_S: Final = 5
 """How long requests under way may take to end. Below the supervisor's `stopwaitsecs`."""
 
@@ -99,7 +100,15 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
             version=arguments.version,
             spans_dropped=lambda: sink.dropped,
         )
-        serve(app, told=arm_address_file(settings.home, agent=arguments.agent, version=arguments.version))
+        serve(
+            app,
+            told=arm_address_file(settings.home, agent=arguments.agent, version=arguments.version),
+            host=arguments.host,
+            port=arguments.port,
+        )
+    except PermanentError as error:
+        print(f"arm: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return EXIT_IMPOSSIBLE
     finally:
         runtime.close()
         sink.close()
@@ -145,10 +154,10 @@ def _damage(folder: Path) -> str | None:
     return None
 
 
-def serve(app: FastAPI, *, told: Path) -> None:
-    """Serve an arm on a free port, and tell its address for as long as it can be asked."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+def serve(app: FastAPI, *, told: Path, host: str = LOOPBACK, port: int = 0) -> None:
+    """Serve an arm, and tell its address for as long as it can be asked. Port 0 takes a free one."""
+    with _listener(host, port) as listener:
+        url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S, timeout_keep_alive=75
         )
@@ -159,6 +168,15 @@ def serve(app: FastAPI, *, told: Path) -> None:
             server.forget()
 
 
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return listen_on(host, port=port)
+    except (OSError, OverflowError) as error:
+        raise PermanentError(
+            f"Cannot listen on {host}:{port} ({error}). Stop what listens there, or give another --host or --port."
+        ) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m goldgate.entrypoints.arm",
@@ -167,6 +185,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--agent", required=True)
     parser.add_argument("--version", required=True, help="version of the registered model")
+    parser.add_argument(
+        "--host", default=LOOPBACK, help="address to listen on, `*`: all of them (default: this machine)"
+    )
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument("--home", help="state folder; GOLDGATE_HOME by default")
     return parser
 

@@ -2,9 +2,13 @@
 
 One OpenAI-compatible endpoint for every agent in the registry. It follows the alias `champion` and the canary within a
 second, keeps the last known good table in `<home>/router/`, and logs every request in `<home>/requests/`.
+
+It listens where GOLDGATE_ROUTER_LISTEN says (`host:port`; `*:8800`: on every address), else at GOLDGATE_ROUTER_URL, and
+believes `X-Forwarded-For` of the addresses and networks in GOLDGATE_ROUTER_PROXIES, else of this machine.
 """
 
 import argparse
+import ipaddress
 import logging
 import math
 import os
@@ -25,14 +29,14 @@ import uvicorn
 from goldgate.adapters.file_locks import FileLocks
 from goldgate.adapters.http_arm import HttpArmClient
 from goldgate.adapters.jsonl_request_log import JsonlRequestLog
-from goldgate.adapters.supervisor_arms import SupervisorArms
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.declared_rates import DeclaredRates
 from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.retention import Retention
-from goldgate.entrypoints.serving_loop import serve_until_stopped
-from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.router_arms import arms_of
+from goldgate.entrypoints.serving_loop import listen_on, serve_until_stopped
+from goldgate.entrypoints.settings import Settings, SettingsError
 from goldgate.entrypoints.tracing import AgentSinks, check_headers
 from goldgate.serving.caller import caller_key, hash_caller
 from goldgate.serving.rate_limits import RouterRates
@@ -53,6 +57,8 @@ _PRUNE_EVERY: Final = timedelta(days=1)
 _PRUNE_AGAIN_AFTER: Final = timedelta(minutes=5)
 """After a look that could not remove all: MLflow is still starting when the router is, on one machine."""
 
+_LAST_PORT: Final = 65_535
+_IPV4: Final = 4
 _LONGEST_DAYS: Final = 36_500
 _LONGEST_S: Final = 86_400
 
@@ -63,6 +69,9 @@ class _Options:
 
     host: str
     port: int
+    proxies: list[str]
+    """Who may say on whose behalf they ask."""
+    is_headless: bool
     retention: timedelta
     limits: Limits
     rates: RouterRates
@@ -77,7 +86,7 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
     try:
         env = os.environ if env is None else env
         settings = Settings.from_env(env)
-        options = _options(_parser().parse_args(argv), settings, rates=RouterRates.from_env(env))
+        options = _options(_parser().parse_args(argv), settings, env=env)
         key = caller_key(settings.home / "router" / "caller.key")
         check_headers(env)
         listener = _listen(options.host, options.port)
@@ -98,9 +107,10 @@ def _serve(
 
     clock = SystemClock()
     requests = settings.home / "requests"
+    registry = MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks"))
     watch = TrafficWatch(
-        registry=MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks")),
-        arms=SupervisorArms(settings.home, python=sys.executable, env=settings.as_env()),
+        registry=registry,
+        arms=arms_of(settings, registry=registry, is_headless=options.is_headless),
         clock=clock,
         saved=settings.home / "router" / "traffic.json",
     )
@@ -138,6 +148,7 @@ def _serve(
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=_IDLE_S,
+            forwarded_allow_ips=options.proxies,
         )
         host, port = listener.getsockname()[:2]
         log.info("router.listening", extra={"url": f"http://{host}:{port}"})
@@ -169,19 +180,21 @@ def prune_daily(*, wait: Callable[[float], bool], remove_expired: Callable[[], b
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=512)
+        return listen_on(host, port=port, backlog=512)
     except (OSError, OverflowError) as error:
         raise PermanentError(
             f"Cannot listen on {host}:{port} ({error}). Stop what listens there, or move the router with "
-            "GOLDGATE_ROUTER_URL or --port."
+            "GOLDGATE_ROUTER_URL, GOLDGATE_ROUTER_LISTEN or --port."
         ) from error
 
 
-def _options(arguments: argparse.Namespace, settings: Settings, *, rates: RouterRates) -> _Options:
-    url = urlsplit(settings.router_url)
+def _options(arguments: argparse.Namespace, settings: Settings, *, env: Mapping[str, str]) -> _Options:
+    host, port = _address(env.get("GOLDGATE_ROUTER_LISTEN", ""), otherwise=settings.router_url)
     return _Options(
-        host=arguments.host or url.hostname or "127.0.0.1",
-        port=url.port or 0 if arguments.port is None else arguments.port,
+        host=arguments.host or host,
+        port=port if arguments.port is None else arguments.port,
+        proxies=_proxies(env.get("GOLDGATE_ROUTER_PROXIES", "")),
+        is_headless=arguments.arms_by == "pod",
         retention=timedelta(days=arguments.retention_days),
         limits=Limits(
             max_in_flight=arguments.max_in_flight,
@@ -189,8 +202,40 @@ def _options(arguments: argparse.Namespace, settings: Settings, *, rates: Router
             within_s=arguments.within_s,
             body_within_s=arguments.body_within_s,
         ),
-        rates=rates,
+        rates=RouterRates.from_env(env),
     )
+
+
+def _address(listen: str, *, otherwise: str) -> tuple[str, int]:
+    """Read where to listen: `host:port`, or where callers find the router."""
+    if not listen:
+        url = urlsplit(otherwise)
+        return url.hostname or "127.0.0.1", url.port or 0
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise SettingsError(
+            f"Found GOLDGATE_ROUTER_LISTEN=`{listen}`; expected an address and a port such as `127.0.0.1:8800`, "
+            "`[::1]:8800` or `*:8800`. Correct it, or unset it: the router then listens at GOLDGATE_ROUTER_URL."
+        )
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _proxies(text: str) -> list[str]:
+    """Read who may say on whose behalf they ask: those named, else this machine."""
+    found: list[str] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            network = ipaddress.ip_network(part)
+        except ValueError as error:
+            raise SettingsError(
+                f"Found `{part}` in GOLDGATE_ROUTER_PROXIES ({error}); expected addresses and networks of proxies, "
+                "such as `10.0.0.7,10.1.0.0/16`."
+            ) from error
+        found.append(str(network))
+        if network.version == _IPV4:
+            # So they are called where one socket listens for both families.
+            found.append(f"::ffff:{network.network_address}/{network.prefixlen + 96}")
+    return found or ["127.0.0.1", "::1", "::ffff:127.0.0.1"]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -200,8 +245,14 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", help="address to listen on; that of GOLDGATE_ROUTER_URL by default")
+    parser.add_argument("--host", help="address to listen on, `*`: all; see above")
     parser.add_argument("--port", type=int, help="as above; 0 takes a free one")
+    parser.add_argument(
+        "--arms-by",
+        choices=("service", "pod"),
+        default="service",
+        help="in a cluster: ask arms through their Services (default), or their pods, where nothing serves Services",
+    )
     parser.add_argument(
         "--retention-days", type=_days, default=30, help="how long logs and traces are kept (default 30)"
     )

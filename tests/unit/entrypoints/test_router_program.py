@@ -71,6 +71,46 @@ class TestRouterProgram:
         assert main([], env=env) == 2
         assert "GOLDGATE_ROUTER_URL=`here`" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("listen", ["8800", "here:", "*:99999", "localhost:http"])
+    def test_says_how_to_write_where_it_listens(self, tmp_path, capsys, listen):
+        env = {"GOLDGATE_HOME": str(tmp_path), "GOLDGATE_ROUTER_LISTEN": listen}
+
+        assert main([], env=env) == 2
+        assert f"GOLDGATE_ROUTER_LISTEN=`{listen}`; expected an address and a port" in capsys.readouterr().err
+
+    def test_listens_elsewhere_than_callers_find_it(self, tmp_path, capsys):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            listen = f"127.0.0.1:{taken.getsockname()[1]}"
+            env = {"GOLDGATE_ROUTER_URL": "http://router.example.com:80", "GOLDGATE_ROUTER_LISTEN": listen}
+
+            code = main([], env={"GOLDGATE_HOME": str(tmp_path), **env})
+
+        assert code == 2
+        assert f"Cannot listen on {listen}" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("proxies", ["everybody", "10.0.0.0/33", "10.0.0.7/8"])
+    def test_says_how_to_name_proxies(self, tmp_path, capsys, proxies):
+        env = {"GOLDGATE_HOME": str(tmp_path), "GOLDGATE_ROUTER_PROXIES": f"10.0.0.7, {proxies}"}
+
+        assert main([], env=env) == 2
+        assert f"Found `{proxies}` in GOLDGATE_ROUTER_PROXIES" in capsys.readouterr().err
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(("proxies", "is_believed"), [("127.0.0.0/8", True), ("10.0.0.0/8", False)])
+    def test_believes_whose_question_it_is_only_from_its_proxies(self, tmp_path, arm, nobody, proxies, is_believed):
+        table = Table(routes={"helper": Route(agent="helper", champion="7", serving=Serving(version="7", address=arm))})
+        save_table(tmp_path / "router" / "traffic.json", encode_table(table))
+        with _router(tmp_path, nobody, GOLDGATE_ROUTER_PROXIES=proxies) as router:
+            port = _port_told(router)
+            for forwarded_for in ("192.0.2.1", "192.0.2.2"):
+                _ask(port, forwarded_for=forwarded_for)
+            router.send_signal(signal.SIGTERM)
+            router.wait(timeout=60)
+
+        since = datetime.now(UTC) - timedelta(hours=1)
+        callers = {entry.caller_hash for entry in JsonlRequestLogReader(tmp_path / "requests").since("helper", since)}
+        assert len(callers) == (2 if is_believed else 1)
+
     @pytest.mark.slow
     def test_removes_request_logs_that_are_too_old(self, tmp_path, nobody):
         folder = tmp_path / "requests" / "helper"
@@ -103,14 +143,15 @@ class TestRouterProgram:
 
 
 @contextmanager
-def _router(home: Path, registry_port: int) -> Iterator[subprocess.Popen[str]]:
+def _router(home: Path, registry_port: int, **env: str) -> Iterator[subprocess.Popen[str]]:
     env = {
         **os.environ,
+        **env,
         "PYTHONPATH": str(CHECKOUT / "include"),
         "GOLDGATE_HOME": str(home),
         "GOLDGATE_MLFLOW_URL": f"http://127.0.0.1:{registry_port}",
     }
-    command = [sys.executable, "-m", "goldgate.entrypoints.router", "--host", "127.0.0.1", "--port", "0"]
+    command = [sys.executable, "-m", "goldgate.entrypoints.router", "--host", "*", "--port", "0"]
     with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as router:
         watchdog = threading.Timer(60, router.kill)
         watchdog.start()
@@ -134,11 +175,12 @@ def _port_told(router: subprocess.Popen[str]) -> int:
     return int(str(_event(router, "router.listening")["url"]).rpartition(":")[2])
 
 
-def _ask(port: int) -> dict[str, object]:
+def _ask(port: int, *, forwarded_for: str | None = None) -> dict[str, object]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     body = json.dumps({"model": "helper", "messages": [{"role": "user", "content": "Why?"}]})
+    headers = {"x-forwarded-for": forwarded_for} if forwarded_for else {}
     try:
-        connection.request("POST", "/v1/chat/completions", body)
+        connection.request("POST", "/v1/chat/completions", body, headers)
         return json.loads(connection.getresponse().read())
     finally:
         connection.close()
