@@ -19,8 +19,8 @@ from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.runs.events import Word
 from goldgate.domain.runs.state import Fate, Phase
-from goldgate.entrypoints.settings import CHECKOUT, Settings
 from goldgate.entrypoints.run_store import open_store
+from goldgate.entrypoints.settings import CHECKOUT, Settings
 from goldgate.entrypoints.task_run import ANSWERED, TRY_AGAIN, WAITING
 from goldgate.ports.task_runs import RunWord
 from tests.fakes import task_run_zygote
