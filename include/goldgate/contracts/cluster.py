@@ -23,6 +23,11 @@ PODS_ANNOTATION: Final = "goldgate.dev/pods"
 """On a TaskRun: which pod works on it, and how many were launched and lost. Written by the launcher only."""
 WORD_ANNOTATION: Final = "goldgate.dev/word-"
 """On a TaskRun, with a hash of the word's id: what a person or a program said to it, until it was acted on."""
+TENDED_LABEL: Final = "goldgate.dev/tended-by"
+"""On a TaskRun: who sees to it that something works on it. Left out, the watcher of applied runs does."""
+ROOT_LABEL: Final = "goldgate.dev/root"
+"""On what a pod makes: the pod's name without its number, which the pod that follows it has too. A pod may write to
+that and to the run that it works on, and to nothing else: see include/deploy/admission."""
 RUN_LABEL: Final = "goldgate.dev/task-run"
 """On everything that belongs to a TaskRun: the name of the run."""
 

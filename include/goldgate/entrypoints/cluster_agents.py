@@ -44,7 +44,7 @@ def opened_resources(settings: Settings, access: "Access | None" = None) -> Iter
     from goldgate.adapters.cluster.connection import connect  # noqa: PLC0415
     from goldgate.adapters.cluster.resources import ClusterResources  # noqa: PLC0415 - as above
 
-    cluster = connect(access or settings.cluster, namespace=settings.namespace)
+    cluster = connect(access or settings.cluster, namespace=settings.namespace, pod=settings.pod)
     try:
         yield ClusterResources(cluster)
     finally:

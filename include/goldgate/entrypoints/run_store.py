@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from goldgate.adapters.file_task_runs import FileTaskRunStore
-from goldgate.adapters.process_owners import is_known_dead, is_known_dead_here
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.task_runs import TaskRunStore
@@ -27,12 +26,20 @@ def open_store(
         PermanentError: There is no way to the cluster that is named.
     """
     if access is None and not settings.cluster:
+        from goldgate.adapters.process_owners import is_known_dead  # noqa: PLC0415 - 0.05 s that a pod does without
+
         return FileTaskRunStore(settings.home / "taskruns", clock=SystemClock(), is_dead=is_dead or is_known_dead)
     # Imported late: a client of the API server takes some 0.15 s, which a run on this machine need not wait for.
     from goldgate.adapters.cluster.connection import connect  # noqa: PLC0415 - as above
     from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore  # noqa: PLC0415 - as above
 
-    cluster = connect(access or settings.cluster, namespace=settings.namespace)
+    cluster = connect(access or settings.cluster, namespace=settings.namespace, pod=settings.pod)
     return ClusterTaskRunStore(
-        cluster, clock=SystemClock(), is_dead=is_dead or is_known_dead_here, on_close=cluster.client.close
+        cluster, clock=SystemClock(), is_dead=is_dead or _is_known_dead_here, on_close=cluster.client.close
     )
+
+
+def _is_known_dead_here(owner: str) -> bool:
+    from goldgate.adapters.process_owners import is_known_dead_here  # noqa: PLC0415 - as above
+
+    return is_known_dead_here(owner)

@@ -51,6 +51,8 @@ class Settings:
     """Of the cluster. `GOLDGATE_NAMESPACE`."""
     pods: Path | None = None
     """A file of kind PodSettings: how pods are made. `GOLDGATE_PODS`."""
+    pod: str = ""
+    """The pod of a TaskRun that this process is. `GOLDGATE_POD`; set by whoever makes the pod, and not passed on."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -84,6 +86,7 @@ class Settings:
             cluster=env.get("GOLDGATE_CLUSTER", ""),
             namespace=env.get("GOLDGATE_NAMESPACE") or "goldgate",
             pods=Path(env["GOLDGATE_PODS"]).resolve() if env.get("GOLDGATE_PODS") else None,
+            pod=env.get("GOLDGATE_POD", ""),
         )
 
     def as_env(self) -> dict[str, str]:

@@ -114,6 +114,23 @@ class TestConnect:
 
         assert "hidden-key" not in str(raised.value)
 
+    @pytest.mark.parametrize(("pod", "root"), [("ask-1", "ask"), ("ask-12", "ask"), ("ask-1-2", "ask-1")])
+    def test_marks_what_a_pod_makes_as_its_successors_would(self, url, tmp_path, pod, root):
+        """And as tended: nobody else is to make a pod for a run that a pod asked for."""
+        path = tmp_path / "config"
+        path.write_text(kubeconfig(url))
+
+        found = connect(str(path), namespace="settings", pod=pod)
+
+        assert found.labels == {"goldgate.dev/root": root, "goldgate.dev/tended-by": root}
+
+    @pytest.mark.parametrize("pod", ["", "by-hand", "7"])
+    def test_marks_nothing_of_what_is_no_pod_of_a_run(self, url, tmp_path, pod):
+        path = tmp_path / "config"
+        path.write_text(kubeconfig(url))
+
+        assert connect(str(path), namespace="settings", pod=pod).labels == {}
+
 
 class TestAccess:
     def test_does_not_show_its_keys(self):

@@ -1,6 +1,6 @@
 """How a process reaches the API server: inside a pod, by a kubeconfig, or by an address and keys it was given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from lightkube.config.models import Cluster as Server
 from lightkube.config.models import User
 from lightkube.core.exceptions import ConfigError
 
+from goldgate.contracts.cluster import ROOT_LABEL, TENDED_LABEL
 from goldgate.domain.errors import PermanentError
 
 IN_CLUSTER: Final = "in-cluster"
@@ -48,14 +49,17 @@ class Cluster:
     new_async_client: Callable[[], AsyncClient]
     """Makes a client for the event loop of whoever calls."""
     namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """On every object that is made through it."""
 
 
-def connect(where: str | Access, *, namespace: str) -> Cluster:
+def connect(where: str | Access, *, namespace: str, pod: str = "") -> Cluster:
     """Reach a namespace. Nothing is asked of the server yet.
 
     Args:
         where: `in-cluster`, the path of a kubeconfig (`#context` behind it names one of its contexts), or an access.
         namespace: The namespace that everything is in, unless the access names one.
+        pod: The pod of a TaskRun that this is: what it makes bears its mark, and nobody tends it but the pod.
 
     Raises:
         PermanentError: There is no such kubeconfig or context, or this is no pod.
@@ -76,7 +80,14 @@ def connect(where: str | Access, *, namespace: str) -> Cluster:
         client=client,
         new_async_client=lambda: AsyncClient(config, namespace=namespace, field_manager="goldgate"),
         namespace=namespace,
+        labels=_marks_of(pod),
     )
+
+
+def _marks_of(pod: str) -> dict[str, str]:
+    """Name whose work something is, in a way that the pod which follows this one has too."""
+    family, _, number = pod.rpartition("-")
+    return {ROOT_LABEL: family, TENDED_LABEL: family} if family and number.isdecimal() else {}
 
 
 def _config(where: str | Access) -> SingleConfig:

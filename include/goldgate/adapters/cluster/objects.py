@@ -92,6 +92,7 @@ class Objects:
         self._main: Any = type(kind, (GenericNamespacedResource,), {"_api_info": info})
         self._status: Any = type(f"{kind}Status", (GenericNamespacedStatus,), {"_api_info": of_status})
         self._kind = kind
+        self._labels = cluster.labels
         # lightkube's front door knows neither preconditions of a deletion nor answers of metadata alone.
         self._client: GenericSyncClient = cluster.client._client  # noqa: SLF001 - as above
         self._patience = patience
@@ -115,7 +116,10 @@ class Objects:
 
     def create(self, obj: Object) -> Object | None:
         """Make an object. None: there is one of that name already, be it of an attempt whose answer was lost."""
-        name = obj["metadata"]["name"]
+        metadata = obj["metadata"]
+        name = metadata["name"]
+        if self._labels:
+            obj = {**obj, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **self._labels}}}
         request = partial(self._client.request, "post", self._main, obj=self._main.from_dict(obj))
         try:
             made: Object = self._asked(request, doing=f"create {self._kind} `{name}`")
