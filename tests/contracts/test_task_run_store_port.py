@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from goldgate.adapters.file_task_runs import FileTaskRunStore
-from goldgate.adapters.process_owners import is_known_dead, this_process
+from goldgate.adapters.process_owners import is_known_dead, is_known_dead_here, this_process
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.domain.errors import PermanentError
@@ -481,3 +481,13 @@ class TestOwners:
 
     def test_of_no_known_form_are_not_known_to_be_dead(self):
         assert not is_known_dead("somebody")
+
+    @pytest.mark.parametrize(("place", "is_dead"), [(None, True), (0, False), (1, False), (2, False)])
+    def test_are_believed_dead_by_several_machines_on_the_same_boot_only(self, place: int | None, is_dead: bool):
+        """Two machines may have one host name; to each the boot of the other looks like an earlier one of its own."""
+        parts = this_process().split("/")
+        parts[3] = "4194304"
+        if place is not None:
+            parts[place] = "elsewhere"
+
+        assert is_known_dead_here("/".join(parts)) is is_dead

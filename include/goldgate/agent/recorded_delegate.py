@@ -26,7 +26,8 @@ BUNDLE: Final = "goldgate.dev/bundle"
 """Annotation of a sub-run: the bundle of its agent, which lies in that of the asking one."""
 
 _LONGEST_NAME: Final = 63
-_LOOK_EVERY_S: Final = 0.2
+LOOK_EVERY_S: Final = 0.2
+"""At a sub-run that somebody else works on, unless the store is to be asked less often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class RecordedDelegate:
     pause: Callable[[float], None]
     bundle: Callable[[], str]
     """The bundle of the asking agent; empty if it is none."""
+    look_every_s: float = LOOK_EVERY_S
+    """How long to wait for a sub-run that somebody else works on before it is tried again."""
 
     def ask(self, agent: str, message: str, *, key: str, limits: Limits, depth: int) -> DelegateReply:
         """Ask once for a key; see `goldgate.ports.agents.Delegate`."""
@@ -83,7 +86,7 @@ class RecordedDelegate:
             except RunHeldError:
                 # A former owner's lease that has not ended yet, or a person who runs it by hand.
                 self.check()
-                self.pause(_LOOK_EVERY_S)
+                self.pause(self.look_every_s)
 
 
 def sub_run_name(key: str) -> str:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from goldgate.agent.loop import drive
-from goldgate.agent.recorded_delegate import BUNDLE, PARENT_SPAN, RecordedDelegate, sub_run_name, sub_runs
+from goldgate.agent.recorded_delegate import (
+    BUNDLE,
+    LOOK_EVERY_S,
+    PARENT_SPAN,
+    RecordedDelegate,
+    sub_run_name,
+    sub_runs,
+)
 from goldgate.agent.run_interruptions import GuardedWork, Interruptions, RunInterruptedError, deadline_of, misfit
 from goldgate.agent.run_record import RunRecord
 from goldgate.contracts.prediction import PredictRequest
@@ -274,6 +281,7 @@ class RunWork:
             check=self.interruptions.confirm,
             pause=self._pause,
             bundle=self._bundle,
+            look_every_s=max(LOOK_EVERY_S, self.parts.listen_every_s),
         )
 
     def _has_sub_work(self, state: RunState) -> bool:

@@ -1,7 +1,7 @@
 """What is different for a process of a TaskRun when it is all that a pod runs: its name, its lines, its last word."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,22 @@ def owner_in(env: Mapping[str, str]) -> str:
     from goldgate.adapters.process_owners import this_process  # noqa: PLC0415
 
     return this_process()
+
+
+def gone_before(env: Mapping[str, str]) -> Callable[[str], bool] | None:
+    """Tell which owners are gone because this pod is there: earlier pods of its run. None outside a pod.
+
+    A pod is launched when the one before it has ended, and is named by its run and a number that goes up.
+    """
+    stem, _, number = env.get(POD, "").rpartition("-")
+    if not stem or not number.isdecimal():
+        return None
+
+    def is_gone(owner: str) -> bool:
+        before, _, other = owner.removeprefix("pod/").rpartition("-")
+        return owner.startswith("pod/") and before == stem and other.isdecimal() and int(other) < int(number)
+
+    return is_gone
 
 
 def open_run_log(settings: Settings, *, env: Mapping[str, str]) -> RunLogWriter:

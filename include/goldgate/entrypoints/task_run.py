@@ -29,7 +29,7 @@ from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.agent_opener import AgentOpener, agent_source
 from goldgate.entrypoints.logs import log_as_json
-from goldgate.entrypoints.pod_process import leave_last_word, open_run_log, owner_in
+from goldgate.entrypoints.pod_process import gone_before, leave_last_word, open_run_log, owner_in
 from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.settings import Settings
@@ -97,7 +97,7 @@ def _driving(
         agent_source(settings, env=known, run=run) as agents,
         closing(open_run_log(settings, env=env)) as run_log,
         closing(AgentOpener(settings=settings, env=known, find_bundle=agents.find_bundle)) as opener,
-        closing(open_store(settings)) as store,
+        closing(open_store(settings, is_dead=gone_before(env))) as store,
     ):
         yield TaskRunDriver(
             store=LoggedRuns(store, log=run_log, llm_ms_of=opener.llm_ms_of, prompt_of=opener.prompt_of),

@@ -8,7 +8,7 @@ import pytest
 from goldgate.adapters.process_owners import is_known_dead, this_process
 from goldgate.contracts.request_log import RunLog
 from goldgate.entrypoints.logs import JsonFormatter
-from goldgate.entrypoints.pod_process import leave_last_word, open_run_log, owner_in
+from goldgate.entrypoints.pod_process import gone_before, leave_last_word, open_run_log, owner_in
 from goldgate.entrypoints.settings import RUN_LOG, Settings
 
 ENTRY = RunLog(
@@ -48,6 +48,32 @@ class TestOwnerIn:
 
         assert owner.split("/")[:5] == this_process().split("/")[:5]
         assert not is_known_dead(owner)
+
+
+class TestGoneBefore:
+    @pytest.mark.parametrize(
+        ("owner", "is_gone"),
+        [
+            ("pod/run-a-1", True),
+            ("pod/run-a-2", True),
+            ("pod/run-a-3", False),
+            ("pod/run-a-4", False),
+            ("pod/run-b-1", False),
+            ("pod/run-a-1-1", False),
+            ("pod/run-a-x", False),
+            ("run-a-1", False),
+            ("host/boot/1/2/3/4", False),
+        ],
+    )
+    def test_knows_the_pods_that_this_one_follows(self, owner: str, is_gone: bool):
+        is_dead = gone_before({"GOLDGATE_POD": "run-a-3"})
+
+        assert is_dead is not None
+        assert is_dead(owner) is is_gone
+
+    @pytest.mark.parametrize("env", [{}, {"GOLDGATE_POD": "by-hand"}, {"GOLDGATE_POD": "7"}])
+    def test_knows_nobody_where_pods_are_not_counted(self, env: dict[str, str]):
+        assert gone_before(env) is None
 
 
 class TestOpenRunLog:
