@@ -34,7 +34,16 @@ def read_json(path: FilePath, contract: type[C]) -> C:
     Raises:
         ContractError: The file is missing, is not JSON, or breaks the contract.
     """
-    return parse(_json(text_of(path), where=str(path)), contract, where=str(path))
+    return parse_json(text_of(path), contract, where=str(path))
+
+
+def parse_json(text: str, contract: type[C], *, where: str) -> C:
+    """Read one JSON value.
+
+    Raises:
+        ContractError: It is not JSON, or breaks the contract.
+    """
+    return parse(_json(text, where=where), contract, where=where)
 
 
 def read_jsonl(path: FilePath, contract: type[C]) -> list[C]:
@@ -43,14 +52,22 @@ def read_jsonl(path: FilePath, contract: type[C]) -> list[C]:
     Raises:
         ContractError: The file is missing, a line is empty, is not JSON, or breaks the contract.
     """
+    return parse_jsonl(text_of(path), contract, where=str(path))
+
+
+def parse_jsonl(text: str, contract: type[C], *, where: str) -> list[C]:
+    """Read one JSON value a line; every bad line is told at once.
+
+    Raises:
+        ContractError: A line is empty, is not JSON, or breaks the contract.
+    """
     rows: list[C] = []
     problems: list[Problem] = []
-    text = text_of(path)
     # Not `splitlines`: it also splits at U+2028 and its like, which JSON text may hold as they are.
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
-        where = f"{path}:{number}"
+        place = f"{where}:{number}"
         try:
-            rows.append(parse(_json(line, where=where), contract, where=where))
+            rows.append(parse_json(line, contract, where=place))
         except ContractError as error:
             problems.extend(error.problems)
     if problems:

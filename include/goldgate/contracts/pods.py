@@ -26,6 +26,8 @@ class PodSettingsSpec(ResourceContract):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: list[Name] = Field(default_factory=list)
     service_account: Name = "goldgate-task-run"
+    evaluation_service_account: Name = "goldgate-evaluation"
+    """Of a pod that asks a gold set: it needs parts only."""
     resources: PodResources
     scratch_bytes: int = Field(default=256 * 1024 * 1024, ge=1_000_000)
     """What a pod may write to its own folder, which ends with it: bundles, indexes, logs."""

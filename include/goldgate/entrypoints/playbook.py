@@ -1,13 +1,13 @@
 """The playbook, wired: each step of a release with its products, for Airflow's tasks and for the command line."""
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from goldgate.adapters.git_source import resolve_source
+from goldgate.agent.bundle import verify_bundle
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.canary import CanaryProgress
 from goldgate.contracts.documents import read_yaml
@@ -27,20 +27,17 @@ from goldgate.contracts.release import (
 from goldgate.domain.canary import Step
 from goldgate.domain.digest import Digest, digest_bytes, short
 from goldgate.domain.errors import PermanentError
-from goldgate.entrypoints.agents import load_agent
+from goldgate.entrypoints.evaluations import About, gold_set_runner
 from goldgate.entrypoints.foreign import callable_problems
 from goldgate.entrypoints.freezing import FrozenBundle, freeze_agent
+from goldgate.entrypoints.images import runtime_image
 from goldgate.entrypoints.inspection import gold_problems, refuse_broken, tracked
-from goldgate.entrypoints.settings import CHECKOUT
-from goldgate.entrypoints.tracing import open_sink
 from goldgate.entrypoints.wiring import Wiring
 from goldgate.evals.report import render_report
 from goldgate.evals.results import read_results, write_results
-from goldgate.evals.run import run_gold_set
 from goldgate.evals.scorecard import make_scorecard
-from goldgate.ports.traces import SpanSink
 from goldgate.release import canary
-from goldgate.release.build import ImageSource, build_candidate
+from goldgate.release.build import build_candidate
 from goldgate.release.check import GoldSet, Inspection, check_candidate, read_gold_set, refuse_secrets
 from goldgate.release.close import close_release
 from goldgate.release.evaluate import evaluate_candidate
@@ -51,19 +48,12 @@ from goldgate.release.reach import refuse_out_of_reach
 from goldgate.release.records import failure_noted, needed
 from goldgate.release.register import register_candidate
 from goldgate.release.rollback import rollback
-from goldgate.release.trial import Champion, EvaluationKit, OnRow, Trial
+from goldgate.release.trial import CANDIDATE, CHAMPION, Champion, EvaluationKit, OnRow, RunGoldSet, Trial
 
 POLICY = "release.yaml"
 _JUDGED_BY = "judged-by"
 """Copy of policy and gold set in the release's folder: what was checked is what is judged on, whatever happens to the
 candidate's folder meanwhile."""
-
-KIT = EvaluationKit(run=run_gold_set, scorecard=make_scorecard, write_results=write_results, read_results=read_results)
-IMAGE = ImageSource(
-    context=CHECKOUT / "include",
-    dockerfile=CHECKOUT / "include" / "images" / "agent" / "Dockerfile",
-    labels={"org.opencontainers.image.title": "goldgate-agent"},
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +120,8 @@ class Playbook:
     def evaluate(self, release_id: str, *, on_row: OnRow = lambda _done, _of: None) -> Evaluation:
         """Run the gold set on the candidate, and on the champion beside it."""
         candidate = needed(self.wiring.store, release_id, Candidate)
-        with failure_noted(self.wiring.ledger, candidate.order, step="evaluate"), self._champion(candidate) as champion:
+        with failure_noted(self.wiring.ledger, candidate.order, step="evaluate"):
+            champion = self._champion(candidate)
             return self.evaluate_bundle(candidate, self._candidate_bundle(candidate), champion, on_row=on_row)
 
     def build(self, release_id: str) -> Build:
@@ -145,7 +136,7 @@ class Playbook:
                 images=self.wiring.images,
                 ledger=self.wiring.ledger,
                 policy=self._policy(release_id),
-                image=IMAGE,
+                image=runtime_image("agent", env=os.environ),
             )
 
     def judge(self, release_id: str) -> Judgement:
@@ -280,53 +271,44 @@ class Playbook:
         prompts = self.wiring.store.folder(release_id) / "prompts"
         for name, text in about.prompts.items():
             write_durably(prompts / name, text.encode())
-        sink = self._sink(candidate, version="candidate")
-        runtime = load_agent(bundle, env=self._env, sink=sink)
-        with contextlib.closing(sink), contextlib.closing(runtime):
-            runtime.warm_up()
-            return evaluate_candidate(
-                Trial(
-                    candidate=candidate,
-                    policy=policy,
-                    rows=read_gold_set(self.judged_by(release_id), policy=policy).rows,
-                    predict=runtime.predict,
-                    bundle_digest=runtime.digest,
-                    champion=champion,
-                ),
-                params=about.params,
-                prompts=prompts,
-                kit=KIT,
-                store=self.wiring.store,
-                tracking=self.wiring.tracking,
-                ledger=self.wiring.ledger,
-                clock=self.wiring.clock,
-                on_row=on_row,
-            )
+        return evaluate_candidate(
+            Trial(
+                candidate=candidate,
+                policy=policy,
+                rows=read_gold_set(self.judged_by(release_id), policy=policy).rows,
+                bundle=bundle,
+                bundle_digest=verify_bundle(bundle),
+                champion=champion,
+            ),
+            params=about.params,
+            prompts=prompts,
+            kit=EvaluationKit(
+                run=self._gold_set_runner(candidate, champion),
+                scorecard=make_scorecard,
+                write_results=write_results,
+                read_results=read_results,
+            ),
+            store=self.wiring.store,
+            tracking=self.wiring.tracking,
+            ledger=self.wiring.ledger,
+            clock=self.wiring.clock,
+            on_row=on_row,
+        )
 
-    @contextlib.contextmanager
-    def _champion(self, candidate: Candidate) -> Iterator[Champion | None]:
-        """Load who serves now, to be asked beside the candidate."""
+    def _champion(self, candidate: Candidate) -> Champion | None:
+        """Find who serves now, to be asked beside the candidate."""
         agent, registry = candidate.order.agent, self.wiring.registry
         version = registry.traffic(agent).champion
         if version is None:
-            yield None
-            return
+            return None
         bundle = registry.fetch_bundle(agent, version, into=self.wiring.settings.home / "bundles")
-        sink = self._sink(candidate, version=version)
-        runtime = load_agent(bundle, env=self._env, sink=sink)
-        with contextlib.closing(sink), contextlib.closing(runtime):
-            runtime.warm_up()
-            yield Champion(version=version, bundle_digest=runtime.digest, predict=runtime.predict)
+        return Champion(version=version, bundle=bundle, bundle_digest=verify_bundle(bundle))
 
-    def _sink(self, candidate: Candidate, *, version: str) -> SpanSink:
-        """Open where the spans of an evaluation go: each row of its results names its trace."""
-        order = candidate.order
-        attributes = {
-            "goldgate.purpose": "evaluation",
-            "goldgate.release_id": order.release_id,
-            "goldgate.version": version,
-        }
-        return open_sink(self.wiring.settings, env=os.environ, agent=order.agent, attributes=attributes)
+    def _gold_set_runner(self, candidate: Candidate, champion: Champion | None) -> RunGoldSet:
+        """Choose where the gold set is asked, and what its spans say."""
+        versions = {CANDIDATE: "candidate"} | ({CHAMPION: champion.version} if champion else {})
+        about = About(agent=candidate.order.agent, release_id=candidate.order.release_id, versions=versions)
+        return gold_set_runner(about, settings=self.wiring.settings, env=self._env)
 
     def _inspect(self, folder: Path, agent: str, policy: ReleasePolicy) -> Inspection:
         gold = read_gold_set(folder, policy=policy)

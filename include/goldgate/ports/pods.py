@@ -1,6 +1,6 @@
 """Pods that work on one thing each: made, looked at, listened to and ended; and the count of them that a run keeps."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -29,9 +29,9 @@ class PodOrder:
 
     name: str
     """At most 63 letters; the same order has the same name, and is carried out once."""
-    run: str
-    """The TaskRun that owns it, by name: the pod goes when the run does."""
-    run_uid: str
+    run: str | None
+    """The TaskRun that owns it, by name: the pod goes when the run does. None: it belongs to nothing."""
+    run_uid: str = ""
     command: tuple[str, ...]
     """Program and arguments in the image."""
     settings: PodSettingsSpec
@@ -56,7 +56,9 @@ class Pods(Protocol):
         """
 
     def look(self, name: str, *, run_uid: str) -> PodFacts | None:
-        """Tell how a run's pod is; None if there is none of that name, or it belongs to something else.
+        """Tell how a pod is; None if there is none of that name, or it belongs to something else than this run.
+
+        An empty `run_uid` is that of a pod that belongs to nothing.
 
         Raises:
             TransientError: The API server cannot be reached. That says nothing about the pod.
@@ -105,24 +107,37 @@ class LaunchCounts(Protocol):
 class LogLine:
     """What a pod said."""
 
-    at: datetime
+    stamp: str
+    """When, to the nanosecond, as the node wrote it."""
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class AppliedRun:
+    """A TaskRun that somebody made and that nobody tends."""
+
+    name: str
+    uid: str
+
+
 class PodWatch(Protocol):
-    """Waits for what happens to runs and their pods, for an event loop. Survives the end of every connection."""
+    """Waits for what happens to runs and pods, for one event loop. Outlives every connection and the API server."""
 
-    def lines(self, pod: str, *, since: datetime | None) -> AsyncIterator[LogLine]:
-        """Yield what a pod says after a moment, until it ends or is gone."""
+    def facts(self, pod: str) -> AsyncGenerator[PodFacts | None, None]:
+        """Yield how a pod is, at once and whenever it changes; None while there is none of that name. Never ends."""
 
-    def changes(self, run: str, pod: str) -> AsyncIterator[None]:
-        """Yield whenever the run or its pod may have changed, the first time at once."""
+    def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:
+        """Yield what a pod says after that stamp, until its container ends or it is gone."""
 
     async def is_over(self, run: str) -> bool:
-        """Whether a run is over, or gone."""
+        """Whether a run is over, or gone.
 
-    async def look(self, pod: str) -> PodFacts | None:
-        """Tell how a pod is; None if there is none of that name."""
+        Raises:
+            TransientError: The API server cannot be reached.
+        """
 
-    def untended(self) -> AsyncIterator[str]:
-        """Yield the names of runs that nobody tends, those that are there and those that come."""
+    def untended(self) -> AsyncGenerator[AppliedRun, None]:
+        """Yield runs that nobody tends, those that are there and those that come, each once. Never ends."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""

@@ -10,13 +10,11 @@ from goldgate.contracts.documents import read_json
 from goldgate.contracts.evaluation import JUDGE_VERSION, Basis, ResultRow, Scorecard
 from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.policy import Budgets, ReleasePolicy
-from goldgate.contracts.prediction import PredictRequest, PredictResponse
 from goldgate.contracts.release import Candidate
 from goldgate.domain.digest import Digest, short
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.delivery import Clock
 
-Predict = Callable[[PredictRequest], PredictResponse]
 OnRow = Callable[[int, int], None]
 
 CANDIDATE = "candidate"
@@ -27,21 +25,33 @@ class BasisError(PermanentError):
     """What should be evaluated is not what was checked."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A bundle that is asked. Whoever opens it makes sure that it is the one of this digest."""
+
+    bundle: Path
+    bundle_digest: str
+
+
 class RunGoldSet(Protocol):
-    """Asks every agent every question: `goldgate.evals.run.run_gold_set`."""
+    """Asks every contestant every question, in this process or elsewhere: `goldgate.evals.run.run_gold_set`."""
 
     def __call__(
         self,
         rows: Sequence[GoldRow],
         *,
-        agents: Mapping[str, Predict],
+        contestants: Mapping[str, Contestant],
         repeats: int,
         concurrency: int,
         seed: int,
         budget: Budgets,
         on_row: OnRow,
     ) -> dict[str, list[ResultRow]]:
-        """Return every result under its agent."""
+        """Return every result under its contestant.
+
+        Raises:
+            PermanentError: A bundle is not the one of its digest, or the budget ran out.
+        """
 
 
 class MakeScorecard(Protocol):
@@ -80,12 +90,10 @@ class EvaluationKit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Champion:
+class Champion(Contestant):
     """Who serves now, to be asked beside the candidate."""
 
     version: str
-    bundle_digest: str
-    predict: Predict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +103,9 @@ class Trial:
     candidate: Candidate
     policy: ReleasePolicy
     rows: Sequence[GoldRow]
-    predict: Predict
+    bundle: Path
     bundle_digest: str
-    """Which bundle answers in `predict`: as verified when it was loaded, not as the record of the candidate has it."""
+    """Which bundle answers: as verified on disk, not as the record of the candidate has it."""
     champion: Champion | None
     """None if no version serves yet."""
 
@@ -113,15 +121,15 @@ class Trial:
         )
 
     @property
-    def agents(self) -> dict[str, Predict]:
+    def contestants(self) -> dict[str, Contestant]:
         """Who is asked."""
-        return {CANDIDATE: self.predict} | ({CHAMPION: self.champion.predict} if self.champion else {})
+        ours = {CANDIDATE: Contestant(bundle=self.bundle, bundle_digest=self.bundle_digest)}
+        return ours | ({CHAMPION: self.champion} if self.champion else {})
 
     @property
     def digests(self) -> dict[str, str]:
         """Which bundles answer."""
-        ours = {CANDIDATE: self.bundle_digest}
-        return ours | ({CHAMPION: self.champion.bundle_digest} if self.champion else {})
+        return {who: contestant.bundle_digest for who, contestant in self.contestants.items()}
 
 
 def results_path(folder: Path, who: str) -> Path:
@@ -153,7 +161,7 @@ def measure_trial(
     started_at = clock.now()
     results = kit.run(
         trial.rows,
-        agents=trial.agents,
+        contestants=trial.contestants,
         repeats=plan.repeats,
         concurrency=plan.concurrency,
         seed=plan.seed,

@@ -24,7 +24,7 @@ from tests.fakes.in_memory_tracking import InMemoryTracking
 from tests.fakes.judged_releases import CANDIDATE_DIGEST, CHAMPION_DIGEST, candidate, policy
 
 ROWS = gold_rows(40)
-KIT = EvaluationKit(run=run_gold_set, scorecard=make_scorecard, write_results=write_results, read_results=read_results)
+CANDIDATE_BUNDLE, CHAMPION_BUNDLE = Path("bundles/candidate"), Path("bundles/champion")
 
 
 class UnreachableTracking(InMemoryTracking):
@@ -48,10 +48,20 @@ class Bench:
         self.prompts.mkdir()
         self.agent, self.champion_agent = ScriptedAgent(), ScriptedAgent({"What is r0?": response("No idea.")})
         self.champion = (
-            Champion(version="7", bundle_digest=CHAMPION_DIGEST, predict=self.champion_agent) if with_champion else None
+            Champion(version="7", bundle_digest=CHAMPION_DIGEST, bundle=CHAMPION_BUNDLE) if with_champion else None
         )
         self.policy = policy(evaluation=EvaluationPlan(concurrency=2))
         self.answering = CANDIDATE_DIGEST
+
+    @property
+    def kit(self) -> EvaluationKit:
+        return EvaluationKit(
+            run=self.run, scorecard=make_scorecard, write_results=write_results, read_results=read_results
+        )
+
+    def run(self, rows, *, contestants, **plan):
+        agents = {CANDIDATE_BUNDLE: self.agent, CHAMPION_BUNDLE: self.champion_agent}
+        return run_gold_set(rows, agents={who: agents[each.bundle] for who, each in contestants.items()}, **plan)
 
     @property
     def trial(self) -> Trial:
@@ -59,7 +69,7 @@ class Bench:
             candidate=candidate(rows=40),
             policy=self.policy,
             rows=ROWS,
-            predict=self.agent,
+            bundle=CANDIDATE_BUNDLE,
             bundle_digest=self.answering,
             champion=self.champion,
         )
@@ -73,7 +83,7 @@ class Bench:
             self.trial,
             params={"retriever_k": "6"},
             prompts=self.prompts,
-            kit=KIT,
+            kit=self.kit,
             store=self.store,
             tracking=self.tracking,
             ledger=self.ledger,
@@ -182,12 +192,14 @@ class TestEvaluateCandidate:
 
 class TestMeasureTrial:
     def measure(self, bench: Bench) -> dict[str, Scorecard]:
-        return measure_trial(bench.trial, kit=KIT, clock=FrozenClock(), folder=bench.folder, on_row=lambda *_: None)
+        return measure_trial(
+            bench.trial, kit=bench.kit, clock=FrozenClock(), folder=bench.folder, on_row=lambda *_: None
+        )
 
     def test_measures_again_when_another_champion_serves(self, tmp_path):
         bench = Bench(tmp_path)
         self.measure(bench)
-        bench.champion = Champion(version="8", bundle_digest="d" * 64, predict=bench.champion_agent)
+        bench.champion = Champion(version="8", bundle_digest="d" * 64, bundle=CHAMPION_BUNDLE)
 
         cards = self.measure(bench)
 
@@ -224,4 +236,4 @@ class TestMeasureTrial:
         trial = dataclasses.replace(bench.trial, candidate=candidate(rows=39), champion=None)
 
         with pytest.raises(BasisError, match=r"40 rows; expected .* and 39 rows"):
-            measure_trial(trial, kit=KIT, clock=FrozenClock(), folder=bench.folder, on_row=lambda *_: None)
+            measure_trial(trial, kit=bench.kit, clock=FrozenClock(), folder=bench.folder, on_row=lambda *_: None)

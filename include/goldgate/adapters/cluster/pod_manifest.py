@@ -45,9 +45,9 @@ def manifest_of(order: PodOrder, *, namespace: str) -> Json:
                 "app.kubernetes.io/name": "goldgate-task-run",
                 "app.kubernetes.io/part-of": "goldgate",
                 **order.labels,
-                RUN_LABEL: order.run,
+                **({} if order.run is None else {RUN_LABEL: order.run}),
             },
-            "ownerReferences": [_owner(order)],
+            **({} if order.run is None else {"ownerReferences": [_owner(order)]}),
         },
         "spec": {
             "restartPolicy": "Never",

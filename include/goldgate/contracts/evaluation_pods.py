@@ -1,0 +1,36 @@
+"""What an evaluation that is done in a pod is told, and what it tells."""
+
+from pydantic import Field
+
+from goldgate.contracts.base import Contract
+from goldgate.contracts.cluster import StoredText
+from goldgate.contracts.policy import Budgets
+
+
+class StoredContestant(Contract):
+    """A bundle that is asked, as it lies in parts."""
+
+    archive: StoredText
+    bundle_digest: str
+    version: str
+    """What its spans say."""
+
+
+class EvaluationOrder(Contract):
+    """A gold set to ask, and who is asked."""
+
+    agent: str
+    release_id: str
+    contestants: dict[str, StoredContestant] = Field(min_length=1)
+    rows: StoredText
+    """A GoldRow a line."""
+    repeats: int = Field(ge=1)
+    concurrency: int = Field(ge=1)
+    seed: int
+    budget: Budgets
+
+
+class EvaluationTold(Contract):
+    """Where the results lie: a ResultRow a line, under each contestant."""
+
+    results: dict[str, StoredText]

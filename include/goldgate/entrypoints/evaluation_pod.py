@@ -1,0 +1,130 @@
+"""Ask a gold set in a pod: `python -m goldgate.entrypoints.evaluation_pod ORDER`.
+
+ORDER says, as JSON, where the `EvaluationOrder` lies in parts. Bundles and rows are read from parts and held to their
+digests, results are laid down in parts, and where they lie is the pod's last word (its termination message).
+
+Exit codes: 0 asked, 5 impossible as it is, 75 not now. What went wrong is the last word then.
+"""
+
+import argparse
+import base64
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from goldgate.agent.bundle_archive import unpack_bundle
+from goldgate.contracts.cluster import StoredText
+from goldgate.contracts.documents import parse_json, parse_jsonl
+from goldgate.contracts.evaluation_pods import EvaluationOrder, EvaluationTold
+from goldgate.contracts.gold import GoldRow
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.entrypoints.evaluations import About, ask_here
+from goldgate.entrypoints.logs import log_as_json
+from goldgate.entrypoints.settings import Settings
+from goldgate.ports.parts import PartStore
+from goldgate.release.trial import Contestant, RunGoldSet
+
+log = logging.getLogger(__name__)
+
+ASKED: Final = 0
+IMPOSSIBLE: Final = 5
+TRY_AGAIN: Final = 75
+RESULTS: Final = "results"
+"""What its parts are for."""
+PROGRESS: Final = "evaluation.progress"
+"""The line of its log that tells how many answers there are, `done` and `of`."""
+
+LAST_WORD: Final = Path("/dev/termination-log")
+_LAST_WORD_BYTES: Final = 4096
+"""More of a termination message the kubelet does not keep."""
+
+_TELL_EVERY: Final = 10
+"""Lines of progress in all."""
+
+
+def carry_out(order: EvaluationOrder, *, parts: PartStore, folder: Path, ask: RunGoldSet) -> EvaluationTold:
+    """Ask the gold set of an order, and lay down the results.
+
+    Args:
+        order: What to do.
+        parts: Where everything lies.
+        folder: Bundles are unpacked below it.
+        ask: Asks.
+
+    Raises:
+        PermanentError: Something of the order is missing or damaged, or the budget ran out.
+        TransientError: An agent, or the cluster, is not there now.
+    """
+    contestants = {
+        who: Contestant(
+            bundle=unpack_bundle(base64.b64decode(parts.get(each.archive)), into=folder, digest=each.bundle_digest),
+            bundle_digest=each.bundle_digest,
+        )
+        for who, each in order.contestants.items()
+    }
+    results = ask(
+        parse_jsonl(parts.get(order.rows), GoldRow, where="the gold set of the order"),
+        contestants=contestants,
+        repeats=order.repeats,
+        concurrency=order.concurrency,
+        seed=order.seed,
+        budget=order.budget,
+        on_row=told_now_and_then(lambda done, of: log.info(PROGRESS, extra={"done": done, "of": of})),
+    )
+    return EvaluationTold(
+        results={
+            who: parts.put("".join(f"{row.model_dump_json()}\n" for row in rows), use=RESULTS)
+            for who, rows in results.items()
+        }
+    )
+
+
+def told_now_and_then(tell: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Pass on progress about ten times in all."""
+
+    def on_row(done: int, of: int) -> None:
+        if done == of or done * _TELL_EVERY // of > (done - 1) * _TELL_EVERY // of:
+            tell(done, of)
+
+    return on_row
+
+
+def _carry_out(text: str, *, env: Mapping[str, str]) -> EvaluationTold:
+    # Imported late: whoever reads the help, or a wrong argument, waits for nothing.
+    from goldgate.adapters.cluster.connection import connect  # noqa: PLC0415 - as above
+    from goldgate.adapters.cluster.parts import ClusterPartStore  # noqa: PLC0415 - as above
+
+    settings = Settings.from_env(env)
+    parts = ClusterPartStore(connect(settings.cluster, namespace=settings.namespace))
+    where = parse_json(text, StoredText, where="ORDER")
+    order = parse_json(parts.get(where), EvaluationOrder, where="the order")
+    versions = {who: each.version for who, each in order.contestants.items()}
+    about = About(agent=order.agent, release_id=order.release_id, versions=versions)
+
+    ask = partial(ask_here, about=about, settings=settings, env=settings.completed(env))
+    return carry_out(order, parts=parts, folder=settings.home / "bundles", ask=ask)
+
+
+def main(argv: Sequence[str] | None = None, *, last_word: Path = LAST_WORD) -> int:
+    """Do what an order says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("order", help="where the order lies, as JSON")
+    arguments = parser.parse_args(argv)
+    log_as_json()
+    try:
+        told = _carry_out(arguments.order, env=os.environ).model_dump_json()
+        code = ASKED
+    except (TransientError, PermanentError) as error:
+        told, code = str(error), TRY_AGAIN if isinstance(error, TransientError) else IMPOSSIBLE
+    log.info("evaluation.ended", extra={"code": code, "told": told})
+    if last_word.exists():
+        last_word.write_bytes(told.encode()[:_LAST_WORD_BYTES])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

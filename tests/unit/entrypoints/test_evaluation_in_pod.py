@@ -1,0 +1,259 @@
+"""A gold set that a pod asks gives what it gives here; a pod that is lost is replaced, and nothing is left behind."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from goldgate.agent.bundle import seal
+from goldgate.contracts.cluster import StoredText
+from goldgate.contracts.documents import parse_json
+from goldgate.contracts.evaluation import ResultRow
+from goldgate.contracts.evaluation_pods import EvaluationOrder
+from goldgate.contracts.pods import PodResources, PodSettingsSpec
+from goldgate.contracts.policy import Budgets
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.runs.pods import PodFacts, PodPhase
+from goldgate.entrypoints.evaluation_in_pod import GoldSetInPod
+from goldgate.entrypoints.evaluation_pod import carry_out, told_now_and_then
+from goldgate.entrypoints.evaluations import About
+from goldgate.evals.run import run_gold_set
+from goldgate.ports.pods import PodOrder
+from goldgate.release.trial import Contestant
+from tests.fakes.agent_folders import write_folder
+from tests.fakes.evaluations import ScriptedAgent, gold_rows, response
+from tests.fakes.in_memory_parts import InMemoryParts
+
+ROWS = gold_rows(3)
+SETTINGS = PodSettingsSpec(
+    image="localhost/agent@sha256:0",
+    resources=PodResources(requests={"memory": "1Mi"}, limits={"memory": "1Mi"}),
+    max_losses=1,
+)
+AGENTS = {"candidate": ScriptedAgent(), "champion": ScriptedAgent({"What is r0?": response("No idea.")})}
+
+Fate = Callable[["WorkingPods", PodOrder], PodFacts | None]
+
+
+def sealed(folder: Path, question: str) -> Contestant:
+    manifest = seal(write_folder(folder, files={"README.md": question}), agent="tiny")
+    return Contestant(bundle=folder, bundle_digest=manifest.digest)
+
+
+@dataclass
+class WorkingPods:
+    """Pods that do their work the moment they are looked at; or meet another fate, one after the other."""
+
+    parts: InMemoryParts
+    folder: Path
+    fates: list[Fate] = field(default_factory=list)
+    made: list[PodOrder] = field(default_factory=list)
+    there: dict[str, PodFacts | None] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def launch(self, order: PodOrder) -> None:
+        if order.name not in self.there:
+            self.made.append(order)
+            fate = self.fates.pop(0) if self.fates else works
+            self.there[order.name] = fate(self, order)
+
+    def look(self, name: str, *, run_uid: str) -> PodFacts | None:
+        assert run_uid == ""
+        return self.there.get(name)
+
+    def log(self, name: str, *, since: object = None) -> Iterator[str]:  # noqa: ARG002 - the port's signature
+        yield from self.said
+
+    def end(self, name: str) -> None:
+        self.there.pop(name, None)
+
+
+def ended(order: PodOrder, message: str = "", *, code: int = 0, reason: str = "") -> PodFacts:
+    return PodFacts(name=order.name, phase=PodPhase.ENDED, exit_code=code, message=message, reason=reason)
+
+
+def order_of(pods: WorkingPods, pod: PodOrder) -> EvaluationOrder:
+    where = parse_json(pod.command[-1], StoredText, where="the order")
+    return parse_json(pods.parts.get(where), EvaluationOrder, where="the order")
+
+
+def works(pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    def ask(rows, *, contestants, **plan):
+        assert all((each.bundle / "agent.yaml").is_file() for each in contestants.values())
+        return run_gold_set(rows, agents={who: AGENTS[who] for who in contestants}, **plan)
+
+    told = carry_out(order_of(pods, pod), parts=pods.parts, folder=pods.folder, ask=ask)
+    return ended(pod, told.model_dump_json())
+
+
+def vanishes(_pods: WorkingPods, _pod: PodOrder) -> None:
+    return None
+
+
+def is_taken_away(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return ended(pod, "The node was low on memory.", code=137, reason="Evicted")
+
+
+def wants_memory(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return ended(pod, code=137, reason="OOMKilled")
+
+
+def refuses(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return ended(pod, "The evaluation was stopped: it used more than 600 s.", code=5)
+
+
+def loses_a_row(pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    done = works(pods, pod)
+    order = order_of(pods, pod)
+    short = carry_out(
+        order,
+        parts=pods.parts,
+        folder=pods.folder,
+        ask=lambda rows, *, contestants, **plan: run_gold_set(
+            rows[1:], agents={who: AGENTS[who] for who in contestants}, **plan
+        ),
+    )
+    return ended(pod, short.model_dump_json(), code=done.exit_code or 0)
+
+
+def cannot_start(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return PodFacts(name=pod.name, phase=PodPhase.PENDING, reason="ImagePullBackOff", message="not found", age_s=301)
+
+
+@dataclass
+class Bench:
+    folder: Path
+    fates: list[Fate] = field(default_factory=list)
+    progress: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.parts = InMemoryParts()
+        self.pods = WorkingPods(self.parts, self.folder / "unpacked", self.fates)
+        self.contestants = {who: sealed(self.folder / who, who) for who in AGENTS}
+
+    def ask(self, **plan: object) -> dict[str, list[ResultRow]]:
+        asks = GoldSetInPod(
+            about=About(agent="a", release_id="rel-1", versions={"candidate": "candidate", "champion": "7"}),
+            settings=SETTINGS,
+            pods=self.pods,
+            parts=self.parts,
+            needs=lambda _: {},
+            pause=lambda _: None,
+        )
+        budget = Budgets(max_evaluation_cost_usd=1, max_evaluation_s=60)
+        chosen = {"repeats": 2, "concurrency": 2, "seed": 7, "budget": budget, **plan}
+        return asks(ROWS, contestants=self.contestants, on_row=lambda *told: self.progress.append(told), **chosen)
+
+
+class TestAGoldSetInAPod:
+    def test_gives_what_it_gives_here(self, tmp_path):
+        bench = Bench(tmp_path)
+
+        results = bench.ask()
+
+        assert {who: [(row.row_id, row.repeat, row.passed) for row in rows] for who, rows in results.items()} == {
+            "candidate": [(row.id, repeat, True) for row in ROWS for repeat in (0, 1)],
+            "champion": [(row.id, repeat, row.id != "r0") for row in ROWS for repeat in (0, 1)],
+        }
+
+    def test_leaves_neither_pod_nor_parts_behind(self, tmp_path):
+        bench = Bench(tmp_path)
+
+        bench.ask()
+
+        assert bench.pods.there == {}
+        assert bench.parts.texts == {}
+
+    def test_belongs_to_no_run_and_may_use_parts_only(self, tmp_path):
+        bench = Bench(tmp_path)
+
+        bench.ask()
+
+        [made] = bench.pods.made
+        assert (made.run, made.settings.service_account) == (None, "goldgate-evaluation")
+
+    def test_tells_its_progress_from_the_log(self, tmp_path):
+        bench = Bench(tmp_path)
+        looks = iter([PodPhase.RUNNING, PodPhase.ENDED])
+        bench.pods.said = ["no JSON", '{"event": "evaluation.progress", "done": 3, "of": 12}']
+        look = bench.pods.look
+
+        def look_twice(name: str, *, run_uid: str) -> PodFacts | None:
+            found = look(name, run_uid=run_uid)
+            return found if next(looks) is PodPhase.ENDED else PodFacts(name=name, phase=PodPhase.RUNNING)
+
+        bench.pods.look = look_twice
+        bench.ask()
+
+        assert bench.progress == [(3, 12)]
+
+    @pytest.mark.parametrize("fate", [vanishes, is_taken_away])
+    def test_is_asked_by_another_pod_when_one_is_lost(self, tmp_path, fate):
+        bench = Bench(tmp_path, fates=[fate])
+
+        results = bench.ask()
+
+        assert len(results["candidate"]) == 6
+        assert len(bench.pods.made) == 2
+
+    def test_is_given_up_when_too_many_pods_are_lost(self, tmp_path):
+        bench = Bench(tmp_path, fates=[vanishes, is_taken_away])
+
+        with pytest.raises(PermanentError, match=r"it vanished; Evicted .*maxLosses"):
+            bench.ask()
+
+        assert bench.parts.texts == {}
+
+    @pytest.mark.parametrize(
+        ("fate", "told"),
+        [
+            (wants_memory, r"OOMKilled.*resources\.limits\.memory"),
+            (refuses, r"could not evaluate: The evaluation was stopped: it used more than 600 s"),
+            (cannot_start, r"did not start within 301 s: ImagePullBackOff \(not found\)\. Push the image"),
+            (loses_a_row, r"expected 6 of each"),
+        ],
+    )
+    def test_fails_at_once_where_another_pod_would_do_no_better(self, tmp_path, fate, told):
+        bench = Bench(tmp_path, fates=[fate])
+
+        with pytest.raises(PermanentError, match=told):
+            bench.ask()
+
+        assert len(bench.pods.made) == 1
+
+    def test_keeps_everything_when_the_cluster_cannot_be_reached(self, tmp_path):
+        bench = Bench(tmp_path)
+        reached = bench.pods.look
+
+        def look(_name: str, **_: str) -> PodFacts | None:
+            raise TransientError("The API server does not answer.")
+
+        bench.pods.look = look
+        with pytest.raises(TransientError):
+            bench.ask()
+
+        bench.pods.look = reached
+        assert len(bench.ask()["candidate"]) == 6
+        assert len(bench.pods.made) == 1
+
+
+class TestProgress:
+    def test_is_told_about_ten_times(self):
+        told: list[int] = []
+        tell = told_now_and_then(lambda done, _: told.append(done))
+
+        for done in range(1, 313):
+            tell(done, 312)
+
+        assert len(told) == 10
+        assert told[-1] == 312
+
+    def test_of_a_few_rows_is_told_for_each(self):
+        told: list[int] = []
+        tell = told_now_and_then(lambda done, _: told.append(done))
+
+        for done in (1, 2, 3):
+            tell(done, 3)
+
+        assert told == [1, 2, 3]
