@@ -6,7 +6,7 @@ is made, and seen. Killed between any two, the next launcher finds a count witho
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -98,13 +98,11 @@ class PodLauncher:
     """Owners of leases that are known to be dead: the recorder's store takes their leases."""
     monotonic_s: Callable[[], float] = time.monotonic
     sleep_s: Callable[[float], None] = time.sleep
-    policy: LaunchPolicy = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Take from the settings what decides."""
-        most = self.settings.max_losses
-        policy = LaunchPolicy(start_within_s=self.settings.start_within_seconds, max_losses=most)
-        object.__setattr__(self, "policy", policy)
+    @property
+    def policy(self) -> LaunchPolicy:
+        """What of the settings decides."""
+        return policy_of(self.settings)
 
     def tend(self, name: str) -> Tended:
         """Do what is to be done for a run now. Takes a few requests, and waits for nothing.
@@ -221,9 +219,7 @@ class PodLauncher:
         name = run.metadata.name
         try:
             return self.needs(self._agent_of(run))
-        except PermanentError as error:
-            self.recorder.settle(name, agent_problem=str(error))
-        except TransientError as error:
+        except (PermanentError, TransientError) as error:
             if not waits_for_agent(run, str(error)):
                 self.recorder.settle(name, agent_problem=str(error))
         return None
@@ -319,3 +315,8 @@ class PodLauncher:
                 return True
             case _:
                 return pod.exit_code in _IN_ORDER
+
+
+def policy_of(settings: PodSettingsSpec) -> LaunchPolicy:
+    """Take from the settings of pods what decides about them."""
+    return LaunchPolicy(start_within_s=settings.start_within_seconds, max_losses=settings.max_losses)

@@ -1,0 +1,120 @@
+"""Follows the pod of a run without a thread: says what it says, and tells as soon as there is something to do."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from goldgate.domain.errors import TransientError
+from goldgate.domain.runs.launching import Follow, RunFacts, WaitForPod, decide
+from goldgate.domain.runs.pods import Launches, LaunchPolicy, PodFacts, PodPhase
+from goldgate.ports.delivery import Clock
+from goldgate.ports.pods import PodWatch
+
+LOOK_EVERY_S: Final = 15.0
+"""Time passes for pods that do not start, and a run may end elsewhere."""
+
+_LAST_WORDS_S: Final = 10.0
+"""A container that ended has its log whole within a moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """Why there is something to do, and up to where the log was said."""
+
+    reason: str
+    log_until: str | None
+
+
+@dataclass(kw_only=True)
+class PodFollower:
+    """Follows one pod."""
+
+    watch: PodWatch
+    run: str
+    pod: str
+    policy: LaunchPolicy
+    clock: Clock
+    say: Callable[[str], None]
+    log_until: str | None = None
+    look_every_s: float = LOOK_EVERY_S
+    _told: str = field(default="", init=False)
+    _facts: PodFacts | None = field(default=None, init=False)
+
+    async def follow(self) -> Watched:
+        """Wait until the run is over, or its pod ended, is gone, or cannot start."""
+        if not self.pod:
+            await asyncio.sleep(self.look_every_s)
+            return Watched(reason="It is time to try again.", log_until=self.log_until)
+        changes: asyncio.Queue[PodFacts | None] = asyncio.Queue()
+        looking = asyncio.ensure_future(self._look(changes))
+        listening = asyncio.ensure_future(self._listen())
+        try:
+            reason = await self._reason(changes, looking)
+            with suppress(TimeoutError):
+                # What is said last is the reason, more often than not. A pod that never began has no log to wait for.
+                await asyncio.wait_for(asyncio.shield(listening), self._last_words_s())
+        finally:
+            for task in (looking, listening):
+                task.cancel()
+            await asyncio.gather(looking, listening, return_exceptions=True)
+        return Watched(reason=reason, log_until=self.log_until)
+
+    async def _reason(self, changes: "asyncio.Queue[PodFacts | None]", looking: "asyncio.Future[None]") -> str:
+        loop = asyncio.get_running_loop()
+        facts, seen_s, was_there = None, loop.time(), False
+        while True:
+            try:
+                facts = await asyncio.wait_for(changes.get(), self.look_every_s)
+                seen_s, is_time = loop.time(), False
+            except TimeoutError:
+                is_time = True
+            if looking.done():
+                looking.result()
+            was_there = was_there or facts is not None
+            aged = None if facts is None else replace(facts, age_s=facts.age_s + loop.time() - seen_s)
+            if (reason := self._due(aged, is_new=not was_there and not is_time)) is not None:
+                return reason
+            if is_time and await self._is_over():
+                return "The run is over."
+
+    def _due(self, facts: PodFacts | None, *, is_new: bool) -> str | None:
+        """Say what there is to do; None: nothing yet."""
+        if facts is None:
+            # A pod that could not be made has to be tried again, only not at once.
+            return None if is_new else f"Pod `{self.pod}` is not there."
+        self._facts = facts
+        count = Launches(number=1, pod=self.pod, is_made=True)
+        run = RunFacts(name=self.run)
+        match decide(run, pod=facts, count=count, policy=self.policy, now=self.clock.now()):
+            case Follow(detail=detail) | WaitForPod(detail=detail):
+                self._tell(detail)
+                return None
+        return f"Pod `{self.pod}`: {facts.phase.value} {facts.reason}".rstrip()
+
+    def _tell(self, detail: str) -> None:
+        if detail and detail != self._told:
+            self._told = detail
+            self.say(detail)
+
+    def _last_words_s(self) -> float:
+        has_said = self._facts is not None and self._facts.phase is PodPhase.ENDED
+        return _LAST_WORDS_S if has_said else 0.1
+
+    async def _is_over(self) -> bool:
+        try:
+            return await self.watch.is_over(self.run)
+        except TransientError:
+            return False
+
+    async def _look(self, changes: "asyncio.Queue[PodFacts | None]") -> None:
+        async with aclosing(self.watch.facts(self.pod)) as found:
+            async for facts in found:
+                await changes.put(facts)
+
+    async def _listen(self) -> None:
+        async with aclosing(self.watch.lines(self.pod, since=self.log_until)) as lines:
+            async for line in lines:
+                self.log_until = line.stamp
+                self.say(line.text)

@@ -1,0 +1,46 @@
+"""What happens to a pod, from a script, for an event loop."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from goldgate.domain.errors import TransientError
+from goldgate.domain.runs.pods import PodFacts
+from goldgate.ports.pods import AppliedRun, LogLine
+
+
+@dataclass
+class ScriptedPodWatch:
+    """Implements `goldgate.ports.pods.PodWatch`: tells the facts one after the other, then nothing more."""
+
+    found: Sequence[PodFacts | None] = ()
+    said: Sequence[LogLine] = ()
+    overs: list[bool | TransientError] = field(default_factory=list)
+    """What each look at the run says; the last one again and again."""
+    asked_since: str | None = None
+    is_closed: bool = False
+
+    async def facts(self, pod: str) -> AsyncGenerator[PodFacts | None, None]:
+        for facts in self.found:
+            assert facts is None or facts.name == pod
+            yield facts
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    async def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:  # noqa: ARG002 - the port's
+        self.asked_since = since
+        for line in self.said:
+            yield line
+
+    async def is_over(self, run: str) -> bool:  # noqa: ARG002 - the port's signature
+        said = self.overs.pop(0) if len(self.overs) > 1 else (self.overs or [False])[0]
+        if isinstance(said, TransientError):
+            raise said
+        return said
+
+    async def untended(self) -> AsyncGenerator[AppliedRun, None]:
+        for each in ():
+            yield each
+
+    async def close(self) -> None:
+        self.is_closed = True

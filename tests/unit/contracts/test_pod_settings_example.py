@@ -1,0 +1,23 @@
+"""The example of how pods are made."""
+
+from goldgate.contracts.documents import read_yaml
+from goldgate.contracts.pods import PodSettings, PodSettingsSpec
+from goldgate.entrypoints.settings import CHECKOUT
+
+EXAMPLE = CHECKOUT / "include" / "deploy" / "pod-settings.yaml"
+
+
+class TestTheExample:
+    def test_keeps_to_its_contract_and_pins_its_image(self):
+        settings = read_yaml(EXAMPLE, PodSettings).spec
+
+        assert "@sha256:" in settings.image
+
+    def test_says_what_is_so_anyway_wherever_it_says_it(self):
+        """A reader takes the values in it for the ones that hold without it."""
+        settings = read_yaml(EXAMPLE, PodSettings).spec
+        own = {"image", "resources", "env"}
+
+        for name, field in PodSettingsSpec.model_fields.items():
+            if name not in own:
+                assert getattr(settings, name) == field.get_default(call_default_factory=True), name

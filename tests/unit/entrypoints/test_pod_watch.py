@@ -1,0 +1,85 @@
+"""Following the pod of a run, on a script of what happens to it."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from goldgate.domain.errors import TransientError
+from goldgate.domain.runs.pods import LaunchPolicy, PodFacts, PodPhase
+from goldgate.entrypoints.pod_watch import PodFollower, Watched
+from goldgate.ports.pods import LogLine
+from tests.fakes.frozen_clock import FrozenClock
+from tests.fakes.scripted_pod_watch import ScriptedPodWatch
+
+PENDING = PodFacts(name="run-1", phase=PodPhase.PENDING)
+RUNNING = replace(PENDING, phase=PodPhase.RUNNING)
+ENDED = replace(PENDING, phase=PodPhase.ENDED, exit_code=0)
+STUCK = replace(PENDING, reason="Unschedulable", message="0/1 nodes are available", age_s=10)
+
+
+def followed(watch: ScriptedPodWatch, *, pod: str = "run-1", since: str | None = None) -> tuple[Watched, list[str]]:
+    said: list[str] = []
+    follower = PodFollower(
+        watch=watch,
+        run="run",
+        pod=pod,
+        policy=LaunchPolicy(start_within_s=300),
+        clock=FrozenClock(),
+        say=said.append,
+        log_until=since,
+        look_every_s=0.01,
+    )
+    return asyncio.run(asyncio.wait_for(follower.follow(), 30)), said
+
+
+class TestFollow:
+    def test_tells_that_the_pod_ended_after_all_that_it_said(self):
+        lines = [LogLine(stamp=f"2026-11-21T18:00:0{at}Z", text=f"line {at}") for at in range(3)]
+
+        watched, said = followed(ScriptedPodWatch(found=[PENDING, RUNNING, ENDED], said=lines))
+
+        assert watched == Watched(reason="Pod `run-1`: Ended", log_until="2026-11-21T18:00:02Z")
+        assert said == ["line 0", "line 1", "line 2"]
+
+    def test_goes_on_with_the_log_where_another_left_it(self):
+        watch = ScriptedPodWatch(found=[ENDED])
+
+        watched, _ = followed(watch, since="2026-11-21T18:00:02Z")
+
+        assert watch.asked_since == "2026-11-21T18:00:02Z"
+        assert watched.log_until == "2026-11-21T18:00:02Z"
+
+    def test_tells_at_once_that_a_pod_vanished_that_was_there(self):
+        watched, _ = followed(ScriptedPodWatch(found=[RUNNING, None]))
+
+        assert watched.reason == "Pod `run-1` is not there."
+
+    def test_has_a_pod_that_was_never_there_tried_again_after_a_while(self):
+        watched, _ = followed(ScriptedPodWatch(found=[None]))
+
+        assert watched.reason == "Pod `run-1` is not there."
+
+    def test_has_the_next_step_taken_after_a_while_where_no_pod_is_counted(self):
+        watched, _ = followed(ScriptedPodWatch(), pod="")
+
+        assert watched.reason == "It is time to try again."
+
+    def test_says_once_what_keeps_a_pod_from_starting_and_follows_it(self):
+        watched, said = followed(ScriptedPodWatch(found=[STUCK, STUCK, RUNNING, ENDED]))
+
+        assert watched.reason == "Pod `run-1`: Ended"
+        assert len(said) == 1
+        assert "0/1 nodes are available" in said[0]
+
+    def test_tells_that_a_pod_had_all_its_time_to_start(self):
+        """Nothing changes any more: only time passes."""
+        watched, _ = followed(ScriptedPodWatch(found=[replace(STUCK, age_s=299.995)]))
+
+        assert watched.reason == "Pod `run-1`: Pending Unschedulable"
+
+    @pytest.mark.parametrize("before", [[], [TransientError("no answer")], [False, TransientError("no answer")]])
+    def test_tells_that_the_run_ended_elsewhere(self, before):
+        watched, _ = followed(ScriptedPodWatch(found=[RUNNING], overs=[*before, True]))
+
+        assert watched.reason == "The run is over."
