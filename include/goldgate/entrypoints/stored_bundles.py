@@ -16,7 +16,6 @@ from goldgate.contracts.bundle import BundleError
 from goldgate.contracts.cluster import (
     AGENT_LABEL,
     BUNDLE_ANNOTATION,
-    PART_CHARS,
     RUN_LABEL,
     Part,
     PartSpec,
@@ -27,6 +26,8 @@ from goldgate.domain.digest import digest_bytes, short
 from goldgate.domain.errors import TransientError
 from goldgate.ports.resources import Applied, Document, Resources
 
+PIECE_CHARS: Final = 180_000
+"""Of an archive, in one part: `kubectl apply` writes each object into an annotation of it, of 262,144 bytes at most."""
 _ADDRESS_CHARS: Final = 40
 """Of a digest, as git has it: with a word and a number it fits into the 63 letters of a name."""
 
@@ -92,7 +93,7 @@ def fetch_bundle(digest: str, *, run: str, resources: Resources, into: Path) -> 
 
 def _parts(archive: bytes, *, place: str, metadata: Mapping[str, Any]) -> list[Document]:
     text = base64.b64encode(archive).decode("ascii")
-    pieces = [text[at : at + PART_CHARS] for at in range(0, len(text), PART_CHARS)]
+    pieces = [text[at : at + PIECE_CHARS] for at in range(0, len(text), PIECE_CHARS)]
     digest = digest_bytes(text.encode("ascii"))
     return [
         {

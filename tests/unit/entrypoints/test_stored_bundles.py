@@ -6,10 +6,10 @@ import pytest
 
 from goldgate.agent.bundle import seal
 from goldgate.contracts.bundle import BundleError, digest_files
-from goldgate.contracts.cluster import AGENT_LABEL, PART_CHARS, RUN_LABEL, Part, as_written
+from goldgate.contracts.cluster import AGENT_LABEL, RUN_LABEL, Part, as_written
 from goldgate.domain.digest import digest_bytes
 from goldgate.domain.errors import TransientError
-from goldgate.entrypoints.stored_bundles import fetch_bundle, parts_of_agent, parts_of_run, store_parts
+from goldgate.entrypoints.stored_bundles import PIECE_CHARS, fetch_bundle, parts_of_agent, parts_of_run, store_parts
 from goldgate.ports.resources import Applied, Document
 from tests.fakes.in_memory_resources import InMemoryResources
 
@@ -31,7 +31,7 @@ def bundle(folder: Path, *, random_bytes: int = 10) -> tuple[Path, str]:
 @pytest.fixture
 def large(tmp_path: Path) -> tuple[Path, str, list[Document]]:
     """A bundle that takes three parts."""
-    path, digest = bundle(tmp_path / "large", random_bytes=PART_CHARS * 7 // 4)
+    path, digest = bundle(tmp_path / "large", random_bytes=PIECE_CHARS * 7 // 4)
     return path, digest, parts_of_agent(path, digest=digest, agent="tiny")
 
 

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-from pathlib import Path
 
 import click
 from pydantic import JsonValue
@@ -10,6 +9,8 @@ from pydantic import JsonValue
 from goldgate.agent.foreign.folder import kind_of
 from goldgate.contracts.release import Promotion
 from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints.commands.agent_folders import named_folder
+from goldgate.entrypoints.commands.agents_in_cluster import apply_to_cluster, write_manifest
 from goldgate.entrypoints.commands.common import ExitCode, command, command_with
 from goldgate.entrypoints.display import Screen, grid, printable
 from goldgate.entrypoints.freezing import propose_agent_pins
@@ -21,7 +22,11 @@ from goldgate.entrypoints.wiring import Wiring
 
 @click.group()
 def agent() -> None:
-    """Look at agents, and check them."""
+    """Look at agents, check them, and bring them into a cluster."""
+
+
+for part in (apply_to_cluster, write_manifest):
+    agent.add_command(part)
 
 
 @agent.command("list")
@@ -37,7 +42,7 @@ def list_agents(*, screen: Screen, settings: Settings) -> None:
 @command_with("table", "wide", "json", "yaml")
 def validate(name_or_folder: str, *, screen: Screen, settings: Settings) -> None:
     """Check an agent's contracts: resources, prompts, tools, corpus, gold set and its pin, policy, secrets."""
-    folder = _named_folder(name_or_folder)
+    folder = named_folder(name_or_folder)
     if folder is not None:
         refuse_broken(folder, policy=POLICY)
     name = name_or_folder if folder is None else agent_name(folder)
@@ -69,7 +74,7 @@ def pin_tools(name_or_folder: str, *, yes: bool, screen: Screen, settings: Setti
 
     What changes is shown first. Read it: a tool's description is an instruction to the model.
     """
-    folder = _named_folder(name_or_folder) or settings.agents / name_or_folder
+    folder = named_folder(name_or_folder) or settings.agents / name_or_folder
     if kind_of(folder) != "declared":
         raise PermanentError(f"Found an agent in `{folder}` that was written elsewhere; it has no tools here to pin.")
     proposal = propose_agent_pins(
@@ -96,12 +101,6 @@ def _agreed(question: str) -> bool:
         return click.confirm(question, err=True)
     except click.Abort:
         return False
-
-
-def _named_folder(name_or_folder: str) -> Path | None:
-    """Read an argument as a path, if it is one; None: it is the name of an agent."""
-    folder = Path(name_or_folder)
-    return folder if "/" in name_or_folder or (folder / "agent.yaml").is_file() else None
 
 
 @click.command()
