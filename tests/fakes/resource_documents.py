@@ -216,6 +216,78 @@ WHOLE: Final[dict[str, Document]] = {
 }
 """Accepted. Together they hold every field of every contract."""
 
+STATUS: Final[Document] = {
+    "phase": "ToolCallsPending",
+    "status": "Pending",
+    "ready": False,
+    "statusDetail": "Calls a tool.",
+    "error": None,
+    "userMessagePreview": "Why is it …",
+    "output": "Because.",
+    "refused": False,
+    "safetyFlags": ["injection_in_context"],
+    "citations": ["a"],
+    "retrieved": ["a", "b"],
+    "contextWindow": [
+        {"role": "user", "content": "Why is it down?", "isError": False},
+        {
+            "role": "assistant",
+            "content": "",
+            "toolCalls": [{"id": "1", "function": {"name": "look", "arguments": None}}],
+            "toolCallId": None,
+        },
+        {"role": "tool", "content": "x", "toolCallId": "1", "isError": True},
+    ],
+    "calls": [
+        {
+            "id": "1",
+            "name": "look",
+            "arguments": "{}",
+            "extra": "",
+            "nature": "pure",
+            "need": "approval",
+            "question": "May it?",
+            "key": "k",
+            "fate": "awaited",
+            "content": "",
+            "isError": False,
+        }
+    ],
+    "usage": {
+        "llmCalls": 1,
+        "toolCalls": 1,
+        "tokensIn": 10,
+        "tokensOut": 5,
+        "tokensCached": 2,
+        "costUsd": 0.001,
+        "isMetered": True,
+        "activeSeconds": 1.5,
+        "takeUps": 0,
+    },
+    "traceId": "0" * 32,
+    "spanId": "0" * 16,
+    "startTime": "2026-01-02T03:04:05Z",
+    "updateTime": "2026-01-02T03:04:05.678901Z",
+    "completionTime": "2026-01-02T03:04:05+01:00",
+    "events": [{"at": "2026-01-02T03:04:05Z", "reason": "ValidationSucceeded", "message": "All is there."}],
+    "eventsDropped": 0,
+    "progress": {
+        "runId": "r",
+        "bundle": "b",
+        "waitsForAgent": False,
+        "task": {"agentRef": "ops", "userMessage": "Why?"},
+        "limits": {"maxSteps": 1, "timeoutSeconds": 1.5, "maxTokens": 10, "maxCostUsd": 0.5},
+        "plans": False,
+        "reflects": False,
+        "stage": "act",
+        "trail": [{"call": "c", "result": "r"}],
+        "told": ["steps"],
+    },
+    "held": {"holder": "pod/x-1", "epoch": 3, "renewTime": "2026-01-02T03:04:05Z", "leaseSeconds": 30},
+    "whole": {"digest": "0" * 64, "sizeBytes": 800_000, "parts": 2},
+}
+"""Of a run: every field that may stand there."""
+
 ACCEPTED: Final[dict[str, Document]] = {
     "an address with a path and a user": _llm(free=True, baseUrl="HTTP://user:pass@[::1]:1/v1/x%20y"),
     "a low temperature of anthropic": _llm(provider="anthropic", parameters={"temperature": 1}),
@@ -284,6 +356,7 @@ REFUSED: Final[dict[str, Document]] = {
     "two limits of an answer": _sampling(maxTokens=1, maxCompletionTokens=1),
     "a seed of anthropic": _llm(provider="anthropic", parameters={"seed": 7}),
     "a penalty of anthropic": _llm(provider="anthropic", parameters={"frequencyPenalty": 0.1}),
+    "a presence penalty of anthropic": _llm(provider="anthropic", parameters={"presencePenalty": 0.1}),
     "effort of anthropic": _llm(provider="anthropic", parameters={"reasoningEffort": "low"}),
     "logit bias of anthropic": _llm(provider="anthropic", parameters={"extra": {"logit_bias": {"1": 1}}}),
     "a high temperature of anthropic": _llm(provider="anthropic", parameters={"temperature": 1.5}),

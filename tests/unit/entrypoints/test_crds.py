@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from goldgate.entrypoints import crds
-from tests.fakes.resource_documents import WHOLE
+from tests.fakes.resource_documents import STATUS, WHOLE
 
 KINDS = {kind.name: kind for kind in crds.KINDS}
 
@@ -84,6 +84,11 @@ class TestDefinition:
         written = [whole["spec"] for whole in WHOLE.values() if whole["kind"] == kind]
 
         assert set(paths(spec, "")) - {path for each in written for path in paths_of(each, spec, "")} == set()
+
+    def test_knows_no_field_of_a_status_that_the_documents_of_the_tests_lack(self):
+        status = schema("TaskRun")["properties"]["status"]
+
+        assert set(paths(status, "")) - set(paths_of(STATUS, status, "")) == set()
 
 
 class TestColumns:
