@@ -26,6 +26,7 @@ with DAG(
     StepOperator(
         task_id="ci",
         step="ci",
+        in_cluster=True,
         arguments={"agent": "{{ params.agent }}", "source": "{{ params.source or '' }}"},
         fails_unless=("verdict", "pass"),
         pool=EVALUATION_POOL,

@@ -6,7 +6,7 @@ Carries one candidate through the playbook. Nothing serves until every step befo
 |---|---|---|
 | `open` | claims the agent for this release | another release of the same agent is open |
 | `check` | holds the agent to its contracts and freezes it | any contract problem, all told at once |
-| `evaluate` | runs the gold set, candidate and champion side by side | the model cannot be reached |
+| `evaluate` | asks candidate and champion the gold set, in a pod if there is a cluster | the model cannot be reached |
 | `build` | logs the pyfunc model, builds the image | no image where the policy requires one |
 | `judge` | holds the figures to the gates | FAIL or UNDECIDED: the rest is skipped |
 | `register` | makes a version of the registered model | |
@@ -48,7 +48,11 @@ with DAG(
     )
     check = StepOperator(task_id="check", step="check")
     evaluate = StepOperator(
-        task_id="evaluate", step="evaluate", pool=EVALUATION_POOL, execution_timeout=timedelta(hours=2)
+        task_id="evaluate",
+        step="evaluate",
+        in_cluster=True,
+        pool=EVALUATION_POOL,
+        execution_timeout=timedelta(hours=2),
     )
     build = StepOperator(task_id="build", step="build", execution_timeout=timedelta(hours=1))
     judge = StepOperator(task_id="judge", step="judge", goes_on_if=("verdict", "pass"))

@@ -25,6 +25,7 @@ with DAG(
     StepOperator.partial(
         task_id="evaluate_champion",
         step="evaluate_champion",
+        in_cluster=True,
         fails_unless=("verdict", "pass"),
         pool=EVALUATION_POOL,
         execution_timeout=timedelta(hours=2),

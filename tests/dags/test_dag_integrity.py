@@ -10,7 +10,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 
-from goldgate.entrypoints import release_tasks, run_tasks
+from goldgate.entrypoints import pod_tasks, release_tasks, run_tasks
 from goldgate_airflow.operators.step import StepOperator
 
 FOLDER = Path(__file__).resolve().parents[2] / "dags"
@@ -92,10 +92,22 @@ class TestSteps:
 
         assert signatures == {
             "run_task": ["task_run", "spec", "stop"],
-            "look_at_task": ["task_run", "asked"],
+            "look_at_task": ["task_run", "asked", "access"],
             "cancel_task": ["task_run", "reason", "by"],
-            "answer_task": ["task_run", "key", "option", "text", "by"],
-            "look_at_question": ["task_run", "key"],
+            "answer_task": ["task_run", "key", "option", "text", "by", "access"],
+            "look_at_question": ["task_run", "key", "access"],
+        }
+
+    def test_of_task_runs_in_a_cluster_are_there(self):
+        names = ("tend_task", "watch_task", "cancel_task", "applied_now", "applied_runs")
+        signatures = {name: list(inspect.signature(getattr(pod_tasks, name)).parameters) for name in names}
+
+        assert signatures == {
+            "tend_task": ["task_run", "spec", "access"],
+            "watch_task": ["task_run", "pod", "access", "say", "since"],
+            "cancel_task": ["task_run", "reason", "by", "access"],
+            "applied_now": ["access"],
+            "applied_runs": ["access"],
         }
 
     def test_of_the_operators_are_there(self):
@@ -110,7 +122,7 @@ class TestSteps:
             "act_on_canary": ["release_id", "decision"],
             "close": ["release_id", "failed_step"],
             "champions": [],
-            "evaluate_champion": ["release_id", "agent"],
+            "evaluate_champion": ["release_id", "agent", "access"],
         }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import logging
 
 import pytest
@@ -134,6 +135,18 @@ class TestStepOperator:
         step.execute(context_of(FrozenTaskInstance(run_id=RUN)))
 
         assert tasks.calls(RUN) == [("rollback", {"agent": "a", "to": None})]
+
+    @pytest.mark.parametrize(("in_cluster", "handed"), [(True, {"access"}), (False, set())])
+    def test_hands_a_step_the_cluster_of_the_environment_if_it_may_use_pods(self, monkeypatch, in_cluster, handed):
+        connection = {"conn_type": "kubernetes", "extra": {"in_cluster": True}}
+        monkeypatch.setenv("AIRFLOW_CONN_CLUSTER", json.dumps(connection))
+        monkeypatch.setenv("GOLDGATE_KUBERNETES_CONN_ID", "cluster")
+        tasks.script(RUN, judge=[{"verdict": "pass"}])
+
+        self.step(in_cluster=in_cluster).execute(context_of(FrozenTaskInstance(run_id=RUN)))
+
+        [(_, arguments)] = tasks.calls(RUN)
+        assert set(arguments) == handed
 
     def test_names_each_mapped_task_its_own_way(self):
         tasks.script("release-1-2", judge=[{"verdict": "pass"}])

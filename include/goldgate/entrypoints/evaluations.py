@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from goldgate.contracts.evaluation import ResultRow
 from goldgate.contracts.gold import GoldRow
@@ -16,6 +17,9 @@ from goldgate.entrypoints.tracing import open_sink
 from goldgate.evals.run import Predict, run_gold_set
 from goldgate.release.trial import Contestant, OnRow, RunGoldSet
 
+if TYPE_CHECKING:
+    from goldgate.adapters.cluster.connection import Access
+
 
 @dataclass(frozen=True, kw_only=True)
 class About:
@@ -27,14 +31,17 @@ class About:
     """Of each contestant."""
 
 
-def gold_set_runner(about: About, *, settings: Settings, env: Mapping[str, str]) -> RunGoldSet:
-    """Choose where the gold set is asked: in a pod if the settings name a cluster and how its pods are made."""
-    if not (settings.cluster and settings.pods):
+def gold_set_runner(
+    about: About, *, settings: Settings, env: Mapping[str, str], access: "Access | None" = None
+) -> RunGoldSet:
+    """Choose where the gold set is asked: in a pod where a cluster is given, or the settings name one; else here."""
+    where = access or settings.cluster
+    if not where:
         return partial(ask_here, about=about, settings=settings, env=env)
     # Imported late: without a cluster nothing of it is needed.
     from goldgate.entrypoints.evaluation_in_pod import in_pod  # noqa: PLC0415 - as above
 
-    return in_pod(settings, about=about, access=settings.cluster)
+    return in_pod(settings, about=about, access=where)
 
 
 def ask_here(

@@ -308,7 +308,7 @@ class Playbook:
         """Choose where the gold set is asked, and what its spans say."""
         versions = {CANDIDATE: "candidate"} | ({CHAMPION: champion.version} if champion else {})
         about = About(agent=candidate.order.agent, release_id=candidate.order.release_id, versions=versions)
-        return gold_set_runner(about, settings=self.wiring.settings, env=self._env)
+        return gold_set_runner(about, settings=self.wiring.settings, env=self._env, access=self.wiring.access)
 
     def _inspect(self, folder: Path, agent: str, policy: ReleasePolicy) -> Inspection:
         gold = read_gold_set(folder, policy=policy)

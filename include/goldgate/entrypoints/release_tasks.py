@@ -5,7 +5,7 @@ Records stay in the release's folder; a task returns only what people look at an
 
 import os
 from datetime import UTC, datetime
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from pydantic import JsonValue
 
@@ -17,6 +17,9 @@ from goldgate.entrypoints.rehearsal import Rehearsal, rehearse, rehearse_champio
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.wiring import Wiring
 from goldgate.ports.records import ReleaseStore
+
+if TYPE_CHECKING:
+    from goldgate.adapters.cluster.connection import Access
 
 Told = dict[str, JsonValue]
 
@@ -37,9 +40,9 @@ def check(release_id: str) -> Told:
     )
 
 
-def evaluate(release_id: str) -> Told:
-    """Run the gold set on the candidate and the champion."""
-    evaluation = _playbook().evaluate(release_id)
+def evaluate(release_id: str, access: "Access | None" = None) -> Told:
+    """Run the gold set on the candidate and the champion, in a pod of a cluster if there is one."""
+    evaluation = _playbook(access).evaluate(release_id)
     figures: Told = {str(name): figure.value for name, figure in evaluation.candidate.figures.items()}
     return {"run_url": evaluation.run_url, "champion_version": evaluation.champion_version, "figures": figures}
 
@@ -121,9 +124,9 @@ def rollback(release_id: str, agent: str, to: str | None, reason: str, by: str) 
     return moved.model_dump(mode="json")
 
 
-def evaluate_champion(release_id: str, agent: str) -> Told:
+def evaluate_champion(release_id: str, agent: str, access: "Access | None" = None) -> Told:
     """Hold the version that serves to the absolute gates."""
-    return _rehearsed(rehearse_champion(_playbook(), agent, by="airflow", rehearsal_id=f"{release_id}-{agent}"))
+    return _rehearsed(rehearse_champion(_playbook(access), agent, by="airflow", rehearsal_id=f"{release_id}-{agent}"))
 
 
 def champions() -> list[str]:
@@ -132,14 +135,14 @@ def champions() -> list[str]:
     return [agent for agent in registry.agents() if registry.traffic(agent).champion is not None]
 
 
-def ci(release_id: str, agent: str, source: str) -> Told:
+def ci(release_id: str, agent: str, source: str, access: "Access | None" = None) -> Told:
     """Check, evaluate, build and judge an agent, changing no version and no alias."""
-    done = rehearse(_playbook(), agent, source=source, by="airflow", rehearsal_id=release_id)
+    done = rehearse(_playbook(access), agent, source=source, by="airflow", rehearsal_id=release_id)
     return _rehearsed(done)
 
 
-def _playbook() -> Playbook:
-    return Playbook(Wiring(Settings.from_env(os.environ)))
+def _playbook(access: "Access | None" = None) -> Playbook:
+    return Playbook(Wiring(Settings.from_env(os.environ), access=access))
 
 
 def _rehearsed(done: Rehearsal) -> Told:

@@ -6,6 +6,7 @@ great_expectations 9 s): a step pays only for what it uses.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from goldgate.adapters.file_ledger import FileLedger
 from goldgate.adapters.file_locks import FileLocks
@@ -18,12 +19,17 @@ from goldgate.ports.records import Ledger, Locks, ReleaseStore, RequestLogReader
 from goldgate.ports.registry import Registry
 from goldgate.ports.tracking import Tracking
 
+if TYPE_CHECKING:
+    from goldgate.adapters.cluster.connection import Access
+
 
 @dataclass(frozen=True)
 class Wiring:
     """The parts that one process needs, made once each."""
 
     settings: Settings
+    access: "Access | None" = None
+    """The cluster whose pods ask gold sets. None: that of the settings, if they name one."""
 
     @cached_property
     def clock(self) -> Clock:

@@ -8,8 +8,10 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException
 
+from goldgate_airflow.hooks.cluster import conn_id_of_environment
 from goldgate_airflow.links import EvaluationRunLink, ReportLink
-from goldgate_airflow.playbook import PLAYBOOK, release_id_of, run_step
+from goldgate_airflow.places import run_step_in
+from goldgate_airflow.playbook import PLAYBOOK, release_id_of
 
 _SHOWN: Final = 800
 """Characters of a result in an error message. All of it is in the XCom."""
@@ -28,6 +30,7 @@ class StepOperator(BaseOperator, SkipMixin):
             skipped, and this one succeeds: a negative verdict is a value.
         fails_unless: Field of the result (dots lead inwards) and the value it must have; otherwise this task fails,
             and is not retried.
+        in_cluster: The step may use pods: it is handed the cluster that the environment names, if it names one.
         playbook: Module of the steps.
     """
 
@@ -42,6 +45,7 @@ class StepOperator(BaseOperator, SkipMixin):
         optional: Sequence[str] = (),
         goes_on_if: tuple[str, str] | None = None,
         fails_unless: tuple[str, str] | None = None,
+        in_cluster: bool = False,
         playbook: str = PLAYBOOK,
         **kwargs: Any,
     ) -> None:
@@ -51,6 +55,7 @@ class StepOperator(BaseOperator, SkipMixin):
         self.optional = tuple(optional)
         self.goes_on_if = goes_on_if
         self.fails_unless = fails_unless
+        self.in_cluster = in_cluster
         self.playbook = playbook
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -58,7 +63,8 @@ class StepOperator(BaseOperator, SkipMixin):
         ti = context["ti"]
         named = ti.run_id if ti.map_index < 0 else f"{ti.run_id}-{ti.map_index}"
         given = {name: None if name in self.optional and not value else value for name, value in self.arguments.items()}
-        result: dict[str, Any] = run_step(self.playbook, self.step, release_id=release_id_of(named), **given)
+        where = conn_id_of_environment() if self.in_cluster else ""
+        result: dict[str, Any] = run_step_in(where, self.playbook, self.step, release_id=release_id_of(named), **given)
         if not _holds(result, self.fails_unless):
             ti.xcom_push(key="return_value", value=result)
             raise AirflowFailException(_refusal(self.step, result, self.fails_unless))
