@@ -1,6 +1,7 @@
 """The stores of a cluster as tests open them: with a clock of their own, and over a wire that can be cut."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,14 @@ def connected(cluster: ClusterUnderTest) -> Iterator[Cluster]:
         reached.client.close()
 
 
+@contextmanager
+def prepared(cluster: ClusterUnderTest) -> Iterator[Cluster]:
+    """Reach the namespace of a test on an API server that knows our resources."""
+    install_kinds(cluster)
+    with connected(cluster) as reached:
+        yield reached
+
+
 def emptied(cluster: Cluster) -> None:
     """Forget all runs and parts of a namespace."""
     for kind in (TASK_RUN, PART):
@@ -52,6 +61,18 @@ def emptied(cluster: Cluster) -> None:
 
 def parts_in(cluster: Cluster) -> list[Any]:
     return list(cluster.client.list(PART))
+
+
+def object_of(cluster: Cluster, name: str = "r1") -> Any:
+    return cluster.client.get(TASK_RUN, name)
+
+
+def until(is_so: Callable[[], bool], *, within_s: float = 60) -> None:
+    """Wait for something that the cluster does in its own time."""
+    give_up_s = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < give_up_s, "it did not come true"
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from lightkube.types import PatchType
 from goldgate.adapters.cluster.connection import Cluster
 from goldgate.ports.task_runs import TaskRunStore
 from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.stores import TASK_RUN, connected, emptied, install_kinds, opened
+from tests.cluster.stores import TASK_RUN, emptied, opened, prepared
 from tests.contracts.test_task_run_store_port import (
     Bench,
     TestAStaleOwner,
@@ -36,8 +36,7 @@ class ClusterBench(Bench):
 
 @pytest.fixture(scope="module")
 def reached(shared_cluster: ClusterUnderTest) -> Iterator[Cluster]:
-    install_kinds(shared_cluster)
-    with connected(shared_cluster) as reached:
+    with prepared(shared_cluster) as reached:
         yield reached
 
 
