@@ -39,7 +39,8 @@ from goldgate.ports.task_runs import RunHeldError
 OWNER: Final = "pod/"
 """How a pod names itself where it holds a lease: this and its name."""
 
-COMMAND: Final = ("python3", "-m", "goldgate.entrypoints.task_run")
+PROGRAM: Final = ("python3", "-m", "goldgate.entrypoints.task_run")
+"""Works on the run that its last argument names."""
 
 _ROUNDS: Final = 8
 """So often two launchers may get into each other's way before one of them gives up for now."""
@@ -96,6 +97,7 @@ class PodLauncher:
     settings: PodSettingsSpec
     dead: set[str]
     """Owners of leases that are known to be dead: the recorder's store takes their leases."""
+    program: tuple[str, ...] = PROGRAM
     monotonic_s: Callable[[], float] = time.monotonic
     sleep_s: Callable[[float], None] = time.sleep
 
@@ -243,7 +245,7 @@ class PodLauncher:
             name=count.pod,
             run=name,
             run_uid=counted.uid,
-            command=(*COMMAND, name),
+            command=(*self.program, name),
             settings=self.settings,
             env_from=env_from,
             labels={AGENT_LABEL: self._agent_of(seen.run)},

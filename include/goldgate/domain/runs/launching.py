@@ -196,7 +196,7 @@ def _exited(facts: _Facts, pod: PodFacts) -> Decision:
     if code in {INTERRUPTED, WAITS}:
         return _again(facts, found)
     if code == IMPOSSIBLE:
-        return Fail(advice=pod.message or f"{found}: the run is impossible as it is. See its log.")
+        return Fail(advice=pod.message.strip() or f"{found}: the run is impossible as it is. See its log.")
     if code == USAGE or pod.reason in CANNOT_RUN:
         return Fail(
             advice=f"{found}: {_words(pod) or 'its command is not understood'}. The image does not hold the program "

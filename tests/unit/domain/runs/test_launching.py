@@ -124,7 +124,7 @@ class TestDecide:
         ("pod", "told"),
         [
             (ended(137, "DeadlineExceeded", "Pod was active on the node longer"), "deadline: "),
-            (ended(5, message="Found no key in the LLM; expected one."), "Found no key in the LLM; expected one."),
+            (ended(5, message="Found no key in the LLM; expected one.\n"), "Found no key in the LLM; expected one."),
             (ended(5), "impossible as it is"),
             (ended(2), "Correct `image`"),
             (ended(128, "StartError", "exec: no such file"), "no such file"),
