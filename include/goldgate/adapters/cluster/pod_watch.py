@@ -10,7 +10,6 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from math import ceil
 from typing import Any, Final, cast
 
 from httpx2 import Timeout
@@ -58,7 +57,7 @@ class ClusterPodWatch:
 
         Args:
             cluster: The namespace.
-            clock: Tells how old pods and lines are.
+            clock: Tells how old pods are.
             first_pause_s: Before the second attempt; each further one waits longer.
         """
         self._client: AsyncClient = cluster.new_async_client()
@@ -145,21 +144,17 @@ class ClusterPodWatch:
 
     async def _said(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:
         known = None if since is None else _order(since)
-        async with aclosing(self._log(pod, ago_s=self._ago_s(since))) as lines:
+        async with aclosing(self._log(pod, since=since)) as lines:
             async for line in lines:
                 stamp, _, text = line.partition(" ")
                 if _STAMP.fullmatch(stamp) and (known is None or _order(stamp) > known):
                     yield LogLine(stamp=stamp, text=text)
 
-    def _ago_s(self, since: str | None) -> int | None:
-        if since is None:
-            return None
-        return max(ceil((self._clock.now() - datetime.fromisoformat(since)).total_seconds()) + 1, 1)
-
-    async def _log(self, pod: str, *, ago_s: int | None) -> AsyncGenerator[str, None]:
+    async def _log(self, pod: str, *, since: str | None) -> AsyncGenerator[str, None]:
         """Follow a log. lightkube 1.0.1 fails over a refusal: it reads that answer as if there were no event loop."""
+        # The server keeps whole seconds of the stamp: what it says again of that second is left out by whoever asks.
         client: Any = self._client._client  # noqa: SLF001 - as above
-        params = {"container": CONTAINER, "follow": True, "timestamps": True, "sinceSeconds": ago_s}
+        params = {"container": CONTAINER, "follow": True, "timestamps": True, "sinceTime": since}
         asked = client.prepare_request("get", PodLog, name=pod, params=params)
         asked.timeout = Timeout(_ANSWER_S, read=None)
         answer = await client.send(client.build_adapter_request(asked), stream=True)
