@@ -115,12 +115,16 @@ class Objects:
         return self._listed(labels, headers=None, page=page)
 
     def create(self, obj: Object) -> Object | None:
-        """Make an object. None: there is one of that name already, be it of an attempt whose answer was lost."""
+        """Make an object, and give its metadata.
+
+        None: there is one of that name already, be it of an attempt whose answer was lost.
+        """
         metadata = obj["metadata"]
         name = metadata["name"]
         if self._labels:
             obj = {**obj, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **self._labels}}}
-        request = partial(self._client.request, "post", self._main, obj=self._main.from_dict(obj))
+        written, headers = self._main.from_dict(obj), {"Accept": _METADATA}
+        request = partial(self._client.request, "post", self._main, obj=written, headers=headers)
         try:
             made: Object = self._asked(request, doing=f"create {self._kind} `{name}`")
         except TakenError:
@@ -130,7 +134,8 @@ class Objects:
                 f"The API server would not create {self._kind} `{name}`: {error}. Create the namespace, or correct "
                 "GOLDGATE_NAMESPACE."
             ) from error
-        return made
+        of_it: Object = made["metadata"]
+        return of_it
 
     def patch(
         self, name: str, operations: Sequence[Object], *, is_of_status: bool = False, patience: Patience | None = None

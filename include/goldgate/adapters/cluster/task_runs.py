@@ -238,7 +238,7 @@ class ClusterTaskRunStore:
         """Record the status that a new run comes with, if nobody has taken it up meanwhile."""
         lease = Lease(run=run.metadata.name, owner="", epoch=0)
         status, _ = self._stored(lease, run)
-        unchanged = expect("/metadata/resourceVersion", made["metadata"]["resourceVersion"])
+        unchanged = expect("/metadata/resourceVersion", made["resourceVersion"])
         try:
             self._runs.patch(
                 lease.run, [unchanged, {"op": "add", "path": "/status", "value": status}], is_of_status=True
