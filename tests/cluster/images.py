@@ -71,7 +71,9 @@ def _archive(name: str, *, context: Path, dockerfile: Path, env: Mapping[str, st
     folder = cache_folder(env) / "images"
     folder.mkdir(parents=True, exist_ok=True)
     pip_conf = {"GOLDGATE_IMAGE_PIP_CONF": "/etc/pip.conf"} if Path("/etc/pip.conf").exists() else {}
-    builder = ContainerImages(folder / "records", env={**pip_conf, **env, "GOLDGATE_IMAGE_BASE": base})
+    builder = ContainerImages(
+        folder / "records", env={**pip_conf, **env, "GOLDGATE_IMAGE_BASE": base}, reuses_layers=True
+    )
     short = name.removeprefix("localhost/").partition(":")[0]
     image = builder.build(context=context, dockerfile=dockerfile, name=short, labels={})
     if not isinstance(image, ImageBuilt):

@@ -88,13 +88,14 @@ class TestBuild:
 
         assert f"--build-arg=BASE={DEFAULT_BASE}" in programs.builds()[0]
 
-    def test_takes_no_layer_of_an_earlier_build_if_told_so(self, tmp_path: Path):
+    @pytest.mark.parametrize(("reuses_layers", "option"), [(False, "--layers=false"), (True, "--layers=true")])
+    def test_takes_layers_of_earlier_builds_only_if_told_so(self, tmp_path: Path, reuses_layers: bool, option: str):
         bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
-        bench.images = ContainerImages(tmp_path / "records", env=BARE, run=bench.programs, reuses_layers=False)
+        bench.images = ContainerImages(tmp_path / "records", env=BARE, run=bench.programs, reuses_layers=reuses_layers)
 
         bench.build()
 
-        assert "--no-cache" in bench.programs.builds()[0]
+        assert option in bench.programs.builds()[0]
 
     def test_tells_the_last_lines_of_a_failure_without_logins(self, tmp_path: Path):
         output = "\n".join([f"line {number}" for number in range(20)] + ["Error: https://me:pw@mirror/simple: no host"])
@@ -304,5 +305,5 @@ class TestRealBuilder:
 def _build_for_real(folder: Path, records: Path, *, dockerfile: str | None = None) -> ImageBuilt | ImageUnavailable:
     bench = Bench(folder, ScriptedPrograms({}))
     bench.dockerfile.write_text(dockerfile or "FROM scratch\nCOPY code /code\nCOPY lock.txt /lock.txt\n")
-    images = ContainerImages(records, env={**os.environ, **BARE}, reuses_layers=False)
+    images = ContainerImages(records, env={**os.environ, **BARE})
     return images.build(context=bench.context, dockerfile=bench.dockerfile, name="goldgate-test", labels={"a": "b"})

@@ -5,7 +5,7 @@ The same inputs are known again, by their digests and that of the base, and are 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,7 +65,7 @@ class ContainerImages:
         *,
         env: Mapping[str, str] = os.environ,
         run: Run = run_program,
-        reuses_layers: bool = True,
+        reuses_layers: bool = False,
     ) -> None:
         """Build with what the environment says.
 
@@ -73,7 +73,8 @@ class ContainerImages:
             records: Folder of what was built before.
             env: `GOLDGATE_IMAGE_BASE`, `GOLDGATE_IMAGE_PIP_CONF`, `GOLDGATE_IMAGE_REGISTRY`, and all of the builder's.
             run: Runs a program.
-            reuses_layers: Take from earlier builds the layers whose inputs did not change.
+            reuses_layers: Take from earlier builds the layers whose inputs did not change. It is fast, but the image is
+                then another one than that of a build from nothing, and of no other machine.
         """
         self._records = records
         self._env = env
@@ -97,7 +98,8 @@ class ContainerImages:
         base = self._base(builder)
         if isinstance(base, ImageUnavailable):
             return base
-        order = _order(context, dockerfile, name=name, labels=labels, base=base, builder=builder)
+        how = (builder.name, *(builder.reusing if self._reuses_layers else builder.alone))
+        order = _order(context, dockerfile, name=name, labels=labels, base=base, how=how)
         image = self._known(order.inputs, builder=builder) or self._build(builder, order)
         if isinstance(image, ImageUnavailable) or registry is None:
             return image
@@ -157,7 +159,7 @@ class ContainerImages:
     def _options(self, builder: Builder, order: _Order) -> list[str]:
         path = self._env.get(_PIP_CONF_ENV)
         return [
-            *(() if self._reuses_layers else builder.uncached),
+            *(builder.reusing if self._reuses_layers else builder.alone),
             f"--build-arg=BASE={order.base}",
             *(f"--label={key}={value}" for key, value in sorted(order.labels.items())),
             *([f"--secret=id=pip.conf,src={path}"] if path else []),
@@ -201,7 +203,7 @@ class ContainerImages:
 
 
 def _order(
-    context: Path, dockerfile: Path, *, name: str, labels: Mapping[str, str], base: _Base, builder: Builder
+    context: Path, dockerfile: Path, *, name: str, labels: Mapping[str, str], base: _Base, how: Sequence[str]
 ) -> _Order:
     """Name an image by everything that it is made of."""
     files = files_of(context, dockerfile)
@@ -211,7 +213,7 @@ def _order(
             "files": {inside: digest_bytes(path.read_bytes()) for inside, path in files.items()},
             "dockerfile": digest_bytes(dockerfile.read_bytes()),
             "base": [base.name, base.digest],
-            "builder": builder.name,
+            "how": list(how),
             "name": name,
             "labels": dict(labels),
         }

@@ -42,8 +42,10 @@ class Builder:
     ask: Sequence[str]
     """Succeeds only where a build could."""
     build: Sequence[str]
-    uncached: Sequence[str] = ("--no-cache",)
-    """Options of a build that takes no layer from an earlier one."""
+    alone: Sequence[str]
+    """Options of a build that takes nothing from an earlier one, and tells nothing of it."""
+    reusing: Sequence[str]
+    """Options of a build that takes the layers of earlier ones whose inputs are the same."""
     digest: Sequence[str]
     """Prints the digest of the image named after it."""
     is_manifest: bool
@@ -55,7 +57,9 @@ BUILDERS: Final = (
     Builder(
         name="buildah",
         ask=("buildah", "images", "--quiet"),
-        build=("buildah", "build", "--isolation", "chroot", "--timestamp", "0", "--layers=true"),
+        build=("buildah", "build", "--isolation", "chroot", "--timestamp", "0"),
+        alone=("--layers=false",),
+        reusing=("--layers=true",),
         digest=("buildah", "inspect", "--type", "image", "--format", "{{.FromImageDigest}}"),
         is_manifest=True,
         # vfs needs nothing of the kernel; who has overlay says so in STORAGE_DRIVER.
@@ -64,7 +68,9 @@ BUILDERS: Final = (
     Builder(
         name="podman",
         ask=("podman", "info", "--format", "{{.Version.Version}}"),
-        build=("podman", "build", "--timestamp", "0", "--layers=true"),
+        build=("podman", "build", "--timestamp", "0"),
+        alone=("--layers=false",),
+        reusing=("--layers=true",),
         digest=("podman", "image", "inspect", "--format", "{{.Digest}}"),
         is_manifest=True,
         env={},
@@ -73,12 +79,15 @@ BUILDERS: Final = (
         name="docker",
         ask=("docker", "version", "--format", "{{.Server.Version}}"),
         build=("docker", "build"),
+        alone=(),
+        reusing=(),
         digest=("docker", "image", "inspect", "--format", "{{.Id}}"),
         is_manifest=False,
         env={"DOCKER_BUILDKIT": "1", "SOURCE_DATE_EPOCH": "0"},
     ),
 )
-"""buildah comes first because its images are the same, byte for byte, for the same inputs."""
+"""buildah comes first because its images are the same, byte for byte, for the same inputs. With layers of earlier
+builds they are not: the history of an image then names the layers' own images, which are new each time."""
 
 
 def run_program(command: Sequence[str], env: Mapping[str, str], within_s: float) -> Ran:
