@@ -5,9 +5,10 @@ All state is in the run's record. A task returns what people look at, and what t
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
@@ -24,6 +25,9 @@ from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_desk import FITTING, TaskDesk, waits_for_a_person
 from goldgate.entrypoints.task_log import run_logged
 from goldgate.ports.task_runs import LeaseLostError, RunHeldError
+
+if TYPE_CHECKING:
+    from goldgate.adapters.cluster.connection import Access
 
 Told = dict[str, JsonValue]
 
@@ -57,13 +61,13 @@ def run_task(task_run: str, spec: dict[str, JsonValue], stop: threading.Event) -
     """
     run = task_run_of(task_run, spec)
     settings = Settings.from_env(os.environ)
-    desk = _desk(settings)
-    try:
-        done = run_logged(run, settings=settings, env=os.environ, stop=stop)
-    except (RunHeldError, LeaseLostError):
-        # Somebody works on it by hand, or the lease of a worker that vanished has not ended yet.
-        return told(desk.find(task_run), desk, waits_for="process")
-    return told(done, desk)
+    with _desk(settings) as desk:
+        try:
+            done = run_logged(run, settings=settings, env=os.environ, stop=stop)
+        except (RunHeldError, LeaseLostError):
+            # Somebody works on it by hand, or the lease of a worker that vanished has not ended yet.
+            return told(desk.find(task_run), desk, waits_for="process")
+        return told(done, desk)
 
 
 def task_run_of(task_run: str, spec: dict[str, JsonValue], *, labels: Mapping[str, str] | None = None) -> TaskRun:
@@ -86,44 +90,46 @@ def task_run_of(task_run: str, spec: dict[str, JsonValue], *, labels: Mapping[st
     return TaskRun(kind="TaskRun", metadata=Metadata(name=task_run, labels=dict(labels or {})), spec=checked)
 
 
-def look_at_task(task_run: str, asked: list[str]) -> Told:
+def look_at_task(task_run: str, asked: list[str], *, access: "Access | None" = None) -> Told:
     """Say whether a run that waited can go on.
 
     Args:
         task_run: Name of the run.
         asked: Keys of the calls that it waited for a person with.
+        access: The cluster that the run is in. None: what the settings say.
     """
-    desk = _desk(Settings.from_env(os.environ))
-    run = desk.find(task_run)
-    if run.status.phase.is_terminal:
-        return {"decision": "go_on", "reason": f"The run is over: {run.status.phase.value}.", "is_over": True}
-    if has_work(run, store=desk.store, clock=desk.clock):
-        return {"decision": "go_on", "reason": "Somebody answered, or its deadline is past."}
-    if {call.key for _, call in desk.questions(run)} != set(asked):
-        return {"decision": "go_on", "reason": "It asks something else now."}
-    return {"decision": "hold", "reason": run.status.status_detail}
+    with _desk(Settings.from_env(os.environ), access=access) as desk:
+        run = desk.find(task_run)
+        if run.status.phase.is_terminal:
+            return {"decision": "go_on", "reason": f"The run is over: {run.status.phase.value}.", "is_over": True}
+        if has_work(run, store=desk.store, clock=desk.clock):
+            return {"decision": "go_on", "reason": "Somebody answered, or its deadline is past."}
+        if {call.key for _, call in desk.questions(run)} != set(asked):
+            return {"decision": "go_on", "reason": "It asks something else now."}
+        return {"decision": "hold", "reason": run.status.status_detail}
 
 
-def answer_task(task_run: str, key: str, option: str, text: str, by: str) -> Told:
+def answer_task(task_run: str, key: str, option: str, text: str, by: str, *, access: "Access | None" = None) -> Told:
     """Leave a person's answer for a run.
 
     Returns:
         `outcome`: "answered"; "again" if the choice does not fit what is asked; "elsewhere" if somebody else was first.
     """
-    desk = _desk(Settings.from_env(os.environ))
-    call = _awaited(desk, task_run, key)
-    if call is None:
-        return {"outcome": "elsewhere", "reason": "It was answered elsewhere, or its run is over."}
-    word = next((word for word, label in OPTIONS.items() if label == option), None)
-    if word is None or word not in FITTING[call.need] or (word is Word.ANSWER and not text.strip()):
-        return {"outcome": "again", "reason": f"`{option}` needs a text here, or does not fit what is asked."}
-    desk.answer(task_run, call=key, word=word, text=text, by=by)
-    return {"outcome": "answered", "reason": f"{by}: {word.value}"}
+    with _desk(Settings.from_env(os.environ), access=access) as desk:
+        call = _awaited(desk, task_run, key)
+        if call is None:
+            return {"outcome": "elsewhere", "reason": "It was answered elsewhere, or its run is over."}
+        word = next((word for word, label in OPTIONS.items() if label == option), None)
+        if word is None or word not in FITTING[call.need] or (word is Word.ANSWER and not text.strip()):
+            return {"outcome": "again", "reason": f"`{option}` needs a text here, or does not fit what is asked."}
+        desk.answer(task_run, call=key, word=word, text=text, by=by)
+        return {"outcome": "answered", "reason": f"{by}: {word.value}"}
 
 
-def look_at_question(task_run: str, key: str) -> Told:
+def look_at_question(task_run: str, key: str, *, access: "Access | None" = None) -> Told:
     """Say whether a question still waits for a person."""
-    call = _awaited(_desk(Settings.from_env(os.environ)), task_run, key)
+    with _desk(Settings.from_env(os.environ), access=access) as desk:
+        call = _awaited(desk, task_run, key)
     if call is None:
         return {"decision": "over", "reason": "It was answered elsewhere, or its run is over."}
     return {"decision": "hold", "reason": call.question}
@@ -132,20 +138,22 @@ def look_at_question(task_run: str, key: str) -> Told:
 def cancel_task(task_run: str, reason: str, by: str) -> Told:
     """End a run, whoever works on it. One that is over stays as it is."""
     settings = Settings.from_env(os.environ)
-    desk = _desk(settings)
-    run = desk.find(task_run)
-    if run.status.phase.is_terminal:
-        return told(run, desk)
-    desk.cancel(task_run, reason=reason, by=by)
-    try:
-        run = run_logged(run, settings=settings, env=os.environ)
-    except RunHeldError:
+    with _desk(settings) as desk:
         run = desk.find(task_run)
-    return told(run, desk)
+        if run.status.phase.is_terminal:
+            return told(run, desk)
+        desk.cancel(task_run, reason=reason, by=by)
+        try:
+            run = run_logged(run, settings=settings, env=os.environ)
+        except RunHeldError:
+            run = desk.find(task_run)
+        return told(run, desk)
 
 
-def _desk(settings: Settings) -> TaskDesk:
-    return TaskDesk(store=open_store(settings), clock=SystemClock())
+@contextmanager
+def _desk(settings: Settings, *, access: "Access | None" = None) -> Iterator[TaskDesk]:
+    with closing(open_store(settings, access=access)) as store:
+        yield TaskDesk(store=store, clock=SystemClock())
 
 
 def _awaited(desk: TaskDesk, name: str, key: str) -> CallStatus | None:
