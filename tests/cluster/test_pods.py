@@ -225,7 +225,7 @@ class TestAPodThatIsLost:
 
         run = bench.tend_to_the_end(launcher, name)
 
-        assert bench.counts.read(name).launches.number == 2
+        assert bench.counts.read(name).launches.launched == 2
         assert "maxLosses" in (run.status.error or "")
 
 
@@ -347,7 +347,7 @@ class TestTheCount:
             counted = bench.counts.read(name)
             assert bench.counts.move(name, counted=counted, to=counted.launches.next(name, now=bench.clock.now()))
 
-        assert bench.counts.read(name).launches.number == 3
+        assert bench.counts.read(name).launches.launched == 3
         text = bench.cluster.kubectl(
             "get", "taskrun", name, "-o", "jsonpath={.metadata.annotations.goldgate\\.dev/pods}"
         )

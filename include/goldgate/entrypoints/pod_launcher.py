@@ -128,7 +128,7 @@ class PodLauncher:
                 f"Found no TaskRun `{name}` in the cluster. `kubectl get taskruns` shows those there are."
             )
         count = counted.launches
-        pod = self.pods.look(count.pod, run_uid=counted.uid) if count.number else None
+        pod = self.pods.look(count.pod, run_uid=counted.uid) if count.launched else None
         # After the pod: one that ended has recorded all it will.
         run = self.recorder.store.read(name)
         if run is None:
@@ -149,7 +149,7 @@ class PodLauncher:
         until_s = self.monotonic_s() + within_s
         while True:
             is_last = self.monotonic_s() >= until_s or seen.pod is None or not seen.pod.is_alive
-            if is_last and seen.counted.launches.number:
+            if is_last and seen.counted.launches.launched:
                 # From here on the API server refuses what that pod writes.
                 self.dead.add(OWNER + seen.counted.launches.pod)
             try:
@@ -199,7 +199,7 @@ class PodLauncher:
             counted = self._counted(seen, count)
             if counted is None:
                 return None
-            if count.number > 1:
+            if count.launched > 1:
                 self.recorder.free(name, lost=count.why)
         except RunHeldError as error:
             return WaitForPod(detail=str(error))
@@ -207,7 +207,7 @@ class PodLauncher:
 
     def _note_dead(self, seen: Seen, count: Launches) -> None:
         """Remember which pods cannot hold a lease any more: all before the one that is to be made."""
-        self.dead.update(OWNER + pod_name(seen.run.metadata.name, number) for number in range(1, count.number))
+        self.dead.update(OWNER + pod_name(seen.run.metadata.name, number) for number in range(1, count.launched))
 
     def _ends_without_pod(self, run: TaskRun) -> bool:
         """Whether all that is left to do is to end it."""
@@ -274,7 +274,7 @@ class PodLauncher:
         """Record that a run failed, and end its pod if it still tries to begin."""
         if seen.pod is not None and seen.pod.phase is not PodPhase.PENDING:
             self.dead.add(OWNER + seen.pod.name)
-        if seen.pod is None and seen.counted.launches.number:
+        if seen.pod is None and seen.counted.launches.launched:
             self.dead.add(OWNER + seen.counted.launches.pod)
         why = advice if advice.startswith("deadline: ") else f"pod: {advice}"
         try:

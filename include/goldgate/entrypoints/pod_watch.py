@@ -85,7 +85,7 @@ class PodFollower:
             # A pod that could not be made has to be tried again, only not at once.
             return None if is_new else f"Pod `{self.pod}` is not there."
         self._facts = facts
-        count = Launches(number=1, pod=self.pod, is_made=True)
+        count = Launches(launched=1, pod=self.pod, is_made=True)
         run = RunFacts(name=self.run)
         match decide(run, pod=facts, count=count, policy=self.policy, now=self.clock.now()):
             case Follow(detail=detail) | WaitForPod(detail=detail):

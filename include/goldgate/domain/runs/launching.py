@@ -115,7 +115,7 @@ def decide(run: RunFacts, *, pod: PodFacts | None, count: Launches, policy: Laun
     facts = _Facts(run=run, count=count, policy=policy, now=now)
     if run.is_over:
         return Over()
-    if count.number == 0:
+    if count.launched == 0:
         return Launch(count=count.next(run.name, now=now))
     return _gone(facts) if pod is None else _LOOK[pod.phase](facts, pod)
 

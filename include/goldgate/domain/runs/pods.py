@@ -51,8 +51,8 @@ class PodFacts:
 class Launches:
     """How many pods a run had. Written before each is made, so that two launchers make one."""
 
-    number: int = 0
-    """Of the latest pod; 0: there was none."""
+    launched: int = 0
+    """So many; it is the number of the latest, too. 0: there was none."""
     pod: str = ""
     """Its name."""
     lost: int = 0
@@ -83,9 +83,9 @@ class Launches:
             in_vain: How many in a row did nothing, with the one before this.
             why: What became of the one before.
         """
-        number = self.number + 1
+        number = self.launched + 1
         return Launches(
-            number=number,
+            launched=number,
             pod=pod_name(run, number),
             lost=self.lost + lost,
             starved=self.starved + starved,

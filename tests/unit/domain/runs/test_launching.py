@@ -54,7 +54,7 @@ class TestDecide:
     def test_launches_the_first_pod_of_a_run_that_has_none(self):
         decision = decided(None, count=Launches())
 
-        assert decision == Launch(count=Launches(number=1, pod="run-1", since=NOW))
+        assert decision == Launch(count=Launches(launched=1, pod="run-1", since=NOW))
 
     def test_makes_the_very_pod_that_was_counted_and_never_seen(self):
         """A launcher died between the two: the next one does not count again."""
@@ -91,7 +91,7 @@ class TestDecide:
         decision = decided(pod)
 
         assert isinstance(decision, Launch)
-        assert decision.count.number == 2
+        assert decision.count.launched == 2
         assert decision.count.pod == "run-2"
         assert decision.count.lost == 1
         assert told in decision.count.why
@@ -249,7 +249,7 @@ runs = st.builds(
 )
 counts = st.builds(
     Launches,
-    number=st.integers(0, 9),
+    launched=st.integers(0, 9),
     pod=st.just("run-1"),
     lost=st.integers(0, 9),
     starved=st.integers(0, 3),
@@ -277,7 +277,7 @@ class TestWhateverIsFound:
     def test_no_second_pod_is_made_beside_one_that_may_work(self, run, pod, count, policy, now):
         decision = decide(run, pod=pod, count=count, policy=policy, now=now)
 
-        if isinstance(decision, Launch) and count.number:
+        if isinstance(decision, Launch) and count.launched:
             is_silent = pod.phase is PodPhase.ENDING and pod.overdue_s >= NODE_SILENT_S
             assert pod.phase is PodPhase.ENDED or is_silent
 
@@ -290,10 +290,10 @@ class TestWhateverIsFound:
         decision = decide(run, pod=pod, count=count, policy=policy, now=now)
 
         if isinstance(decision, Launch):
-            assert decision.count.number >= count.number
+            assert decision.count.launched >= count.launched
             assert decision.count.lost >= count.lost
             assert decision.count.starved >= count.starved
-            assert decision.count == count or decision.count.number == count.number + 1
+            assert decision.count == count or decision.count.launched == count.launched + 1
 
     @given(st.lists(st.none() | pods.filter(lambda pod: pod.phase is PodPhase.ENDED)), policies)
     def test_it_ends_whatever_becomes_of_the_pods(self, fates, policy):
