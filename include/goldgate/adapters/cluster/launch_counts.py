@@ -32,7 +32,7 @@ class ClusterLaunchCounts:
         mark = (metadata.get("annotations") or {}).get(PODS_ANNOTATION)
         return Counted(
             uid=metadata["uid"],
-            launches=Launches() if mark is None else _parsed(mark, run=run),
+            launches=Launches() if mark is None else launches_in(mark, run=run),
             version=metadata["resourceVersion"],
             mark=mark,
             has_annotations="annotations" in metadata,
@@ -57,6 +57,21 @@ def written(launches: Launches) -> str:
     return _LAUNCHES.dump_json(launches, exclude_defaults=True).decode()
 
 
+def launches_in(mark: str, *, run: str) -> Launches:
+    """Read the annotation of a run.
+
+    Raises:
+        PermanentError: Somebody else wrote it.
+    """
+    try:
+        return _LAUNCHES.validate_json(mark)
+    except ValidationError as error:
+        raise PermanentError(
+            f"Found `{mark[:200]}` in annotation `{PODS_ANNOTATION}` of TaskRun `{run}`; expected the count of its "
+            "pods. Remove the annotation if no pod of the run is there."
+        ) from error
+
+
 def _operations(counted: Counted, mark: str) -> list[Object]:
     if counted.mark is not None:
         return [expect(_MARK, counted.mark), {"op": "replace", "path": _MARK, "value": mark}]
@@ -67,13 +82,3 @@ def _operations(counted: Counted, mark: str) -> list[Object]:
         *([] if counted.has_annotations else [missing]),
         {"op": "add", "path": _MARK, "value": mark},
     ]
-
-
-def _parsed(mark: str, *, run: str) -> Launches:
-    try:
-        return _LAUNCHES.validate_json(mark)
-    except ValidationError as error:
-        raise PermanentError(
-            f"Found `{mark[:200]}` in annotation `{PODS_ANNOTATION}` of TaskRun `{run}`; expected the count of its "
-            "pods. Remove the annotation if no pod of the run is there."
-        ) from error

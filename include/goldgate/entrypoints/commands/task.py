@@ -1,9 +1,10 @@
-"""`goldgate task ...`: TaskRuns as processes of this machine, in the manner of `kubectl`."""
+"""`goldgate task ...`: TaskRuns as processes of this machine or as pods of a cluster, in the manner of `kubectl`."""
 
 import os
 import secrets
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 import click
@@ -12,20 +13,21 @@ from goldgate.contracts.documents import parse
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.entrypoints.commands.common import ExitCode, command_with
-from goldgate.entrypoints.commands.task_acting import answer, cancel, prune, resume
+from goldgate.entrypoints.commands.task_acting import answer, cancel, go_on, prune, resume
 from goldgate.entrypoints.commands.task_common import (
     Duration,
     RunName,
     code_of,
-    desk_of,
     read_runs,
     tell_run,
     tell_runs,
 )
+from goldgate.entrypoints.commands.task_pods import begin_in_pod, tended_here, works_in_pods
 from goldgate.entrypoints.commands.task_reading import describe, events, get, logs, wait
 from goldgate.entrypoints.display import Screen
+from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.task_log import log_path, run_logged
+from goldgate.entrypoints.task_log import log_path
 
 _RESUME = (sys.executable, "-m", "goldgate.entrypoints.cli", "task", "resume")
 _LONGEST_NAME = 63
@@ -101,13 +103,16 @@ def run(
         runs = [_asked(given, name=name)]
     if no_wait:
         for one in runs:
+            if works_in_pods(settings):
+                tell_runs(screen, [begin_in_pod(one, settings=settings, screen=screen)], as_list=False, empty="")
+                continue
             waits_s = _BACKGROUND_WAITS_S if wait_for_agent is None else wait_for_agent
             _begin_in_background(one, settings=settings, wait_for_agent_s=waits_s, screen=screen)
         return ExitCode.DONE
     done = []
     for one in runs:
         screen.progress(f"taskrun {one.metadata.name}")
-        done.append(run_logged(one, settings=settings, env=os.environ, wait_for_agent_s=wait_for_agent or 0.0))
+        done.append(go_on(one, settings=settings, screen=screen, wait_for_agent_s=wait_for_agent or 0.0))
     return _tell(screen, done)
 
 
@@ -125,9 +130,11 @@ def _asked(given: dict[str, Any], *, name: str | None) -> TaskRun:
 
 def _begin_in_background(run: TaskRun, *, settings: Settings, wait_for_agent_s: float, screen: Screen) -> None:
     name = run.metadata.name
-    created = desk_of(settings).store.create(run)
+    with closing(open_store(settings)) as store:
+        created = store.create(tended_here(run, settings=settings))
     if not created.status.phase.is_terminal:
         path = log_path(settings, name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("ab") as log:
             # A session of its own: it outlives this shell, and its Ctrl-C.
             subprocess.Popen(  # noqa: S603 - our own program, and a name that its contract has checked

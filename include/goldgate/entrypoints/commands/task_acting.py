@@ -11,9 +11,11 @@ from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.events import Word
 from goldgate.entrypoints.commands.common import ExitCode, command, command_with
 from goldgate.entrypoints.commands.task_common import Duration, RunName, desk_of, tell_run
+from goldgate.entrypoints.commands.task_pods import cancel_in_pods, run_in_pods, tended_here, works_in_pods
 from goldgate.entrypoints.commands.task_reading import await_rest
 from goldgate.entrypoints.display import Screen
 from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.task_desk import TaskDesk, refuse_if_over
 from goldgate.entrypoints.task_log import log_path, run_logged
 from goldgate.ports.task_runs import RunHeldError
 
@@ -55,10 +57,10 @@ def answer(
         screen.result(desk.find(name), f"Goes on with: goldgate task resume {name}")
         return ExitCode.DONE
     try:
-        run = _go_on(desk.find(name), settings=settings)
+        run = go_on(desk.find(name), settings=settings, screen=screen)
         while run.status.phase.is_terminal and (caller := desk.above(run)) is not None:
             screen.progress(f"{run.metadata.name}  {run.status.phase.value}; {caller.metadata.name} goes on")
-            run = _go_on(caller, settings=settings)
+            run = go_on(caller, settings=settings, screen=screen)
         return tell_run(screen, run)
     except RunHeldError as error:
         screen.progress(f"The process that works on it takes the answer: {error}")
@@ -71,12 +73,7 @@ def answer(
 @command_with("table", "wide", "json", "yaml", "name")
 def cancel(name: str, reason: str, *, screen: Screen, settings: Settings) -> ExitCode:
     """End the run NAME, whether or not a process works on it."""
-    desk = desk_of(settings)
-    desk.cancel(name, reason=reason, by=getpass.getuser())
-    try:
-        run = _go_on(desk.find(name), settings=settings)
-    except RunHeldError:
-        run = await_rest(desk, name, within_s=_CANCEL_WITHIN_S, rests=lambda run: run.status.phase.is_terminal)
+    run = _cancelled(desk_of(settings), name, reason=reason, screen=screen, settings=settings)
     code = tell_run(screen, run)
     if run.status.phase.is_terminal:
         return ExitCode.DONE
@@ -95,7 +92,7 @@ def resume(name: str, wait_for_agent: float, *, screen: Screen, settings: Settin
     run = desk_of(settings).find(name)
     if run.status.phase.is_terminal:
         return tell_run(screen, run)
-    return tell_run(screen, _go_on(run, settings=settings, wait_for_agent_s=wait_for_agent))
+    return tell_run(screen, go_on(run, settings=settings, screen=screen, wait_for_agent_s=wait_for_agent))
 
 
 @click.command()
@@ -118,5 +115,20 @@ def prune(older_than: float, *, dry_run: bool, screen: Screen, settings: Setting
     return ExitCode.IMPOSSIBLE if found.problems else ExitCode.DONE
 
 
-def _go_on(run: TaskRun, *, settings: Settings, wait_for_agent_s: float = 0.0) -> TaskRun:
-    return run_logged(run, settings=settings, env=os.environ, wait_for_agent_s=wait_for_agent_s)
+def _cancelled(desk: TaskDesk, name: str, *, reason: str, screen: Screen, settings: Settings) -> TaskRun:
+    if works_in_pods(settings):
+        refuse_if_over(desk.find(name), wanted="cancelled")
+        return cancel_in_pods(name, reason=reason, by=getpass.getuser(), settings=settings)
+    desk.cancel(name, reason=reason, by=getpass.getuser())
+    try:
+        return go_on(desk.find(name), settings=settings, screen=screen)
+    except RunHeldError:
+        return await_rest(desk, name, within_s=_CANCEL_WITHIN_S, rests=lambda run: run.status.phase.is_terminal)
+
+
+def go_on(run: TaskRun, *, settings: Settings, screen: Screen, wait_for_agent_s: float = 0.0) -> TaskRun:
+    """Have a run worked on as far as it goes now: by pods where there are settings for them, else by this process."""
+    if works_in_pods(settings):
+        return run_in_pods(run, settings=settings, screen=screen, wait_for_agent_s=wait_for_agent_s)
+    marked = tended_here(run, settings=settings)
+    return run_logged(marked, settings=settings, env=os.environ, wait_for_agent_s=wait_for_agent_s)

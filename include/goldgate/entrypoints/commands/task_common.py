@@ -62,6 +62,11 @@ def desk_of(settings: Settings) -> TaskDesk:
     return TaskDesk(store=open_store(settings), clock=SystemClock())
 
 
+def where_runs_are(settings: Settings) -> str:
+    """Say where runs are looked for."""
+    return f"namespace {settings.namespace}" if settings.cluster else str(settings.home / "taskruns")
+
+
 def code_of(run: TaskRun) -> ExitCode:
     """Say how a run stands, as an exit code."""
     return ExitCode(exit_code_of(run))

@@ -8,11 +8,20 @@ from typing import Final
 import click
 
 from goldgate.adapters.system_clock import SystemClock
+from goldgate.contracts.cluster import RUN_LABEL
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.errors import TransientError
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.commands.common import ExitCode, command_with
-from goldgate.entrypoints.commands.task_common import Duration, RunName, desk_of, tell_run, tell_runs
+from goldgate.entrypoints.commands.task_common import (
+    Duration,
+    RunName,
+    desk_of,
+    tell_run,
+    tell_runs,
+    where_runs_are,
+)
+from goldgate.entrypoints.commands.task_pods import pods_of, tell_pod_logs
 from goldgate.entrypoints.display import Screen, printable
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_desk import Found, TaskDesk, waits_for_a_person
@@ -59,7 +68,7 @@ def get(
     found = look()
     ordered = sorted(found.runs, key=_born) if sort_by == "age" else found.runs
     if ordered or not names:
-        tell_runs(screen, ordered, as_list=len(names) != 1, empty=f"No TaskRuns in {settings.home / 'taskruns'}.")
+        tell_runs(screen, ordered, as_list=len(names) != 1, empty=f"No TaskRuns in {where_runs_are(settings)}.")
     code = _tell_problems(screen, found)
     if watch:
         show_changes(screen, found.runs, lambda: look().runs)
@@ -97,12 +106,20 @@ def events(name: str, *, screen: Screen, settings: Settings) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run is over, or waits for a person.")
 @command_with("table")
 def logs(name: str, *, follow: bool, screen: Screen, settings: Settings) -> None:
-    """Show what the processes of the run NAME said, as JSON lines."""
+    """Show what the processes, or the pods, of the run NAME said, as JSON lines."""
     desk = desk_of(settings)
-    desk.find(name)
-    path = log_path(settings, name)
+    run, path = desk.find(name), log_path(settings, name)
+    if settings.cluster and tell_pod_logs(run, follow=follow, screen=screen, settings=settings):
+        return
     if not path.exists() and not follow:
         screen.progress(f"No log of {name} in {path}: no process of this machine worked on it, or it was removed.")
+        if settings.cluster:
+            pods = ", ".join(pods_of(run)) or "none so far"
+            screen.progress(
+                f"Its pods in namespace {settings.namespace}: {pods}. What pods said goes with them, unless the "
+                f"cluster collects it; `keep: always` in PodSettings keeps them. By hand: kubectl -n "
+                f"{settings.namespace} logs -l {RUN_LABEL}={name}"
+            )
         return
     at = _tell_from(path, 0, screen)
     while follow and not _rests(desk.find(name)):
