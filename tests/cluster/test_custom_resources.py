@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from goldgate.contracts.admission_rules import DEMANDS
+from goldgate.domain.structural_schemas import structural
+from goldgate.entrypoints.crds import KINDS
 from goldgate.entrypoints.settings import CHECKOUT
 from tests.cluster.api_server import ApiServer, Document, api_server
 from tests.cluster.conftest import ClusterUnderTest
 from tests.fakes.resource_documents import ACCEPTED, REFUSED, STATUS, WHOLE, Broken, broken, contract_of, document
+from tests.fakes.schema_strategies import values_of
 
 AGENTS = sorted((CHECKOUT / "include" / "agents").glob("*/agent.yaml"))
+
+SCHEMAS = {kind.name: kind.schema() for kind in KINDS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +89,12 @@ def is_excused(each: Broken, differing: str) -> bool:
     return excuse is not None and differing.startswith(excuse.stricter)
 
 
+def own_schema(name: str) -> Document:
+    """Of the contract alone, which may be one of several of its kind."""
+    contract = contract_of(WHOLE[name])
+    return structural(contract.model_json_schema(by_alias=True), name=contract.__name__, demands={})
+
+
 @pytest.fixture(scope="module")
 def server(shared_cluster: ClusterUnderTest) -> Iterator[ApiServer]:
     with api_server(shared_cluster) as opened:
@@ -122,6 +135,23 @@ class TestVerdicts:
         ]
 
         assert [f"{each}: {unlike}" for each, unlike in found if unlike and not is_excused(each, unlike)] == []
+
+    @pytest.mark.parametrize("name", WHOLE)
+    def test_are_the_same_on_what_fits_field_by_field(self, server: ApiServer, name: str):
+        """The rules alone decide: fields are there or not as chance will have it."""
+        kind, near = WHOLE[name]["kind"], WHOLE[name]["spec"]
+        specs = st.one_of(
+            *(values_of(schema["properties"]["spec"], near=near) for schema in (own_schema(name), SCHEMAS[kind]))
+        )
+
+        @settings(derandomize=True, deadline=None, max_examples=80, suppress_health_check=list(HealthCheck))
+        @given(specs)
+        def holds(spec: Document) -> None:
+            written = document(kind, spec)
+            refused, objection = server.refusal_of(written), objection_of_contract(written)
+            assert bool(refused) == bool(objection), f"server: {refused}; contract: {objection}"
+
+        holds()
 
     def test_differ_in_all_that_is_excused(self, server: ApiServer):
         """An excuse that is needed no more is taken from the list."""
