@@ -185,6 +185,7 @@ def settle(
             for subject in document.get("subjects", ()):
                 subject["namespace"] = cluster.namespace
             cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document))
+    cluster.kubectl("apply", "-k", str(CHECKOUT / "include/deploy/admission"))
     place = Place(
         cluster=cluster,
         world=world,
