@@ -25,7 +25,7 @@ CRDS = CHECKOUT / "include/deploy/crds"
 TASK_RUN = create_namespaced_resource(GROUP, VERSION, "TaskRun", "taskruns")
 PART = create_namespaced_resource(GROUP, VERSION, "Part", "parts")
 
-BRIEF = Patience(within_s=20, first_pause_s=0.01, longest_pause_s=0.1)
+BRIEF = Patience(within_s=20, refused_within_s=0.5, first_pause_s=0.01, longest_pause_s=0.1)
 
 
 def install_kinds(cluster: ClusterUnderTest) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx2
 import pytest
+from lightkube.core.exceptions import ApiError
 
 from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
@@ -161,6 +163,12 @@ class TestAnApiServerThatStaysAway:
             store.release(lease)
 
 
+def forbid_writes(request: httpx2.Request) -> None:
+    if request.method == "PATCH":
+        status = {"kind": "Status", "message": "forbidden here", "code": 403, "reason": "Forbidden"}
+        raise ApiError(request=request, response=httpx2.Response(403, json=status, request=request))
+
+
 class TestTheFence:
     def test_is_in_the_api_server(self, wired: Wired):
         """A stale owner sends its record all the same, and it is the server that does not take it."""
@@ -205,6 +213,27 @@ class TestTheFence:
             wired.store.save(lease, run())
 
         wired.store.release(lease)
+
+    @pytest.mark.parametrize("is_lost", [True, False])
+    def test_is_told_from_a_policy_that_forbids_to_write(self, wired: Wired, is_lost: bool):
+        """A pod that another one follows may be refused by a policy before anybody looks at its lease."""
+        wired.store.create(run())
+        lease = wired.store.take("r1", owner="dead", for_s=30)
+        if is_lost:
+            wired.other.take("r1", owner="next", for_s=30)
+        wired.wire.before = forbid_writes
+        expected = (LeaseLostError, "held by `next`") if is_lost else (PermanentError, "forbidden here")
+
+        for act in (
+            lambda: wired.store.save(lease, run()),
+            lambda: wired.store.renew(lease, for_s=30),
+            lambda: wired.store.drop(lease, word("w")),
+        ):
+            with pytest.raises(PermanentError, match=expected[1]) as refused:
+                act()
+            assert type(refused.value) is expected[0]
+
+        wired.wire.before = lambda _: None
 
     def test_is_not_blamed_for_a_record_that_the_schema_refuses(self, wired: Wired):
         wired.store.create(run())

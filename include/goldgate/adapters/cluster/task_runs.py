@@ -53,6 +53,8 @@ _USE: Final = "status-"
 """What parts of a status are for, with the epoch in which they were stored behind it."""
 _RENEWAL: Final = Patience(within_s=2.0)
 """Whoever renews tries again by itself, and may not be kept from ending."""
+_SWEEPING: Final = Patience(within_s=5.0, refused_within_s=0.0)
+"""What is left of older statuses harms nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class ClusterTaskRunStore:
         self._patience = patience
         self._runs = Objects(cluster, kind="TaskRun", plural="taskruns", patience=patience)
         self._parts = ClusterPartStore(cluster, patience=patience)
+        self._old_parts = ClusterPartStore(cluster, patience=_SWEEPING)
         self._events = RunEvents(cluster)
         self._known: dict[Lease, _Known] = {}
 
@@ -220,6 +223,9 @@ class ClusterTaskRunStore:
             found = self._held_by(lease)
             if key_of(word) in found["metadata"].get("annotations", {}):
                 raise _refused(lease) from error
+        except PermanentError:
+            self._held_by(lease)
+            raise
 
     def remove(self, lease: Lease) -> None:
         """Forget a run; its parts, pods and Events follow it."""
@@ -273,11 +279,11 @@ class ClusterTaskRunStore:
     def _sweep(self, lease: Lease, stands: StoredText | None) -> None:
         """Remove the parts of older statuses. What a later owner has put already is none of them."""
         try:
-            for part in self._parts.kept(lease.run):
+            for part in self._old_parts.kept(lease.run):
                 epoch = part.use.removeprefix(_USE)
                 is_status = part.use.startswith(_USE) and epoch.isdecimal()
                 if is_status and int(epoch) <= lease.epoch and not part.is_of(stands):
-                    self._parts.forget(part)
+                    self._old_parts.forget(part)
         except (PermanentError, TransientError) as error:
             _log.warning("task_run.parts_left", extra={"run": lease.run, "error": str(error)})
 
@@ -299,6 +305,10 @@ class ClusterTaskRunStore:
         except (AbsentError, UnfitPatchError) as error:
             self._held_by(lease)
             raise _refused(lease) from error
+        except PermanentError:
+            # A policy may forbid a pod what another one works on, before the tests are looked at.
+            self._held_by(lease)
+            raise
 
     def _tests(self, lease: Lease) -> list[Object]:
         """Write the conditions that only the holder of a lease fulfils, in the very TaskRun that it was taken of."""
