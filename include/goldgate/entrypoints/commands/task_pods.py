@@ -119,7 +119,7 @@ def pods_of(run: TaskRun) -> list[str]:
     mark, name = run.metadata.annotations.get(PODS_ANNOTATION), run.metadata.name
     if mark is None:
         return []
-    return [pod_name(name, number) for number in range(1, launches_in(mark, run=name).number + 1)]
+    return [pod_name(name, number) for number in range(1, launches_in(mark, run=name).launched + 1)]
 
 
 def _lines_of(pods: Sequence[str], *, settings: Settings) -> Iterator[str]:
