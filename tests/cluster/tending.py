@@ -1,6 +1,7 @@
 """Does what the operator of Airflow does, without Airflow: tend, watch, and tend again."""
 
 import asyncio
+import json
 import os
 import threading
 import time
@@ -14,6 +15,7 @@ from tests.cluster.world import AGENT, Place
 
 WITHIN_S: Final = 240.0
 _AGAIN_S: Final = 0.5
+_COUNT: Final = r"{.metadata.annotations.goldgate\.dev/pods}"
 
 
 @contextmanager
@@ -43,7 +45,16 @@ class Tended:
         self._spec = {"agent": AGENT, "user_message": f"Book the blue room for {name}."} if spec is None else spec
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._tend, daemon=True)
+
+    def begin(self) -> "Tended":
+        """Begin to tend it."""
         self._thread.start()
+        return self
+
+    def launched(self) -> int:
+        """How many pods were ever made for it: the count moves before a pod is made."""
+        noted = self.place.cluster.kubectl("get", "taskrun", self.name, "-o", f"jsonpath={_COUNT}")
+        return int(json.loads(noted)["number"])
 
     def over(self, *, within_s: float = WITHIN_S) -> dict[str, Any]:
         """Wait for the end, and give what the record says of it."""

@@ -21,7 +21,7 @@ def place(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[Place]:
 
 class TestARun:
     def test_is_answered_by_one_pod_that_acts_once(self, place: Place):
-        told = Tended(place, "r1").over()
+        told = Tended(place, "r1").begin().over()
 
         assert (told["phase"], told["output"]) == ("FinalAnswer", ANSWER)
         assert len(place.world.booked) == 1

@@ -20,7 +20,7 @@ import yaml
 
 from tests.cluster.one_node import cgroups, configuration
 from tests.cluster.one_node.binary import node_binary
-from tests.cluster.one_node.keys import Authority
+from tests.cluster.one_node.keys import Authority, signing_pair
 from tests.cluster.one_node.network import API_SERVICE, SERVICES, Network, make_network
 
 NODE: Final = "node0"
@@ -90,6 +90,14 @@ class OneNode:
         _until(lambda: self.kubectl("get", "--raw", "/readyz") == "ok", "the API server", log=self._log("apiserver"))
         _until(lambda: self.kubectl("get", "node", NODE, "-o", ready) == "True", "the node", log=self._log("kubelet"))
         _until(lambda: "default" in (self.kubectl("get", "serviceaccounts", "-o", "name") or ""), "service accounts")
+
+    def renew_token_keys(self) -> None:
+        """Have the API server sign tokens with another key, so that it believes none that it signed before."""
+        for part in ("apiserver", "manager"):
+            self.kill(part)
+        signing_pair(self.folder / "keys", "accounts")
+        for part in ("apiserver", "manager"):
+            self.start(part)
 
     def import_image(self, archive: Path) -> None:
         """Give the node an image: an archive with its name in it."""
@@ -273,7 +281,7 @@ def _prepare(node: OneNode, binary: Path) -> None:
 def _sign(folder: Path, network: Network) -> None:
     keys = folder / "keys"
     authority = Authority(keys)
-    authority.signing_pair("accounts")
+    signing_pair(keys, "accounts")
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]
     authority.server("apiserver", hosts=names, addresses=[network.node, "127.0.0.1", API_SERVICE])
     authority.client("apiserver-client", user="apiserver", groups=["system:masters"])

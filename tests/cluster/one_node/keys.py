@@ -37,15 +37,6 @@ class Authority:
         """Make the certificate of a server."""
         self._sign(name, _name(name, ()), usage=ExtendedKeyUsageOID.SERVER_AUTH, hosts=hosts, addresses=addresses)
 
-    def signing_pair(self, name: str) -> None:
-        """Make a pair of keys that sign and prove tokens: `<name>.key` and `<name>.pub`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        self._write_key(name, key)
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        (self._folder / f"{name}.pub").write_bytes(public)
-
     def _sign(
         self,
         file: str,
@@ -76,18 +67,24 @@ class Authority:
 
     def _write(self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         (self._folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        self._write_key(name, key)
+        _write_key(self._folder / f"{name}.key", key)
 
-    def _write_key(self, name: str, key: ec.EllipticCurvePrivateKey) -> None:
-        path = self._folder / f"{name}.key"
-        path.touch(mode=0o600)
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.TraditionalOpenSSL,
-                serialization.NoEncryption(),
-            )
+
+def signing_pair(folder: Path, name: str) -> None:
+    """Make a pair of keys that sign and prove tokens: `<name>.key` and `<name>.pub`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    _write_key(folder / f"{name}.key", key)
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (folder / f"{name}.pub").write_bytes(public)
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         )
+    )
 
 
 def _name(user: str, groups: Sequence[str]) -> x509.Name:
