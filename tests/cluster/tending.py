@@ -54,7 +54,7 @@ class Tended:
     def launched(self) -> int:
         """How many pods were ever made for it: the count moves before a pod is made."""
         noted = self.place.cluster.kubectl("get", "taskrun", self.name, "-o", f"jsonpath={_COUNT}")
-        return int(json.loads(noted)["number"])
+        return int(json.loads(noted)["launched"])
 
     def over(self, *, within_s: float = WITHIN_S) -> dict[str, Any]:
         """Wait for the end, and give what the record says of it."""
