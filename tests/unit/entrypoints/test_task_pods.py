@@ -95,7 +95,7 @@ class TestTended:
 
 class TestPodsOf:
     def test_names_all_that_a_run_was_given(self):
-        mark = written(Launches(number=3, pod="run-3", lost=2))
+        mark = written(Launches(launched=3, pod="run-3", lost=2))
 
         assert pods_of(run(**{PODS_ANNOTATION: mark})) == ["run-1", "run-2", "run-3"]
 
