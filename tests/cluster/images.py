@@ -57,10 +57,15 @@ def _runtime_archive(image: str, env: Mapping[str, str]) -> Path:
     context = CHECKOUT / "include"
     dockerfile = context / "images" / image / "Dockerfile"
     name = {"agent": AGENT, "router": ROUTER}[image]
-    return _archive(name, context=context, dockerfile=dockerfile, env=env, base=_base(env))
+    return _archive(name, context=context, dockerfile=dockerfile, env=env, base=base_image(env))
 
 
-def _base(env: Mapping[str, str]) -> str:
+def base_image(env: Mapping[str, str]) -> str:
+    """Name what images are built on: `GOLDGATE_IMAGE_BASE`, else one made of Debian's packages, if it is not there yet.
+
+    Raises:
+        CannotBuildError: It cannot be made.
+    """
     if named := env.get("GOLDGATE_IMAGE_BASE"):
         return named
     _run([str(CHECKOUT / ".ci" / "base-image"), _BASE], env=env)
