@@ -3,17 +3,19 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from goldgate.agent.driver import TaskRunDriver
 from goldgate.agent.recorded_delegate import cancel_sub_runs, sub_runs
 from goldgate.agent.run_record import RunRecord, preview_of
-from goldgate.agent.run_work import FindTask, has_work
+from goldgate.agent.run_work import FindTask, has_work, is_at_work
 from goldgate.contracts.run_mapping import state_of
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.events import Abandoned
 from goldgate.domain.runs.machine import advance
+from goldgate.domain.runs.state import Spent
+from goldgate.domain.runs.steps import Effect, Step
 from goldgate.ports.agents import Agent
 from goldgate.ports.delivery import Clock
 from goldgate.ports.task_runs import RunHeldError, TaskRunStore
@@ -37,14 +39,23 @@ class OutsideRecorder:
     def free(self, name: str, *, lost: str = "") -> None:
         """Take the lease of a process that is known to be dead and give it back, so that the next one can begin.
 
+        What it worked since its last record, as far as its renewals tell, is counted; what was waited since is not.
+
         Args:
             name: Of the run.
             lost: What became of that process: one line of the history, once. Empty: nothing that has to be told.
         """
+        last_renewed = self.store.last_renewed(name)
         with self._record(name) as record:
             if lost and not any(event.message == lost for event in record.run.status.events):
                 record.note(_LOST, lost)
+            updated = record.run.status.update_time
+            if updated is None or last_renewed is None or not is_at_work(record.state):
                 record.flush()
+                return
+            lost_s = max((last_renewed - updated).total_seconds(), 0.0)
+            worked = replace(record.state, spent=record.state.spent + Spent(active_s=lost_s))
+            record.take(Step(state=worked, history=(), effect=Effect.STOP))
 
     def abandon(self, name: str, why: str) -> None:
         """End a run without an answer, and those that it asked for. One that is over stays as it is."""

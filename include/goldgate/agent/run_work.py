@@ -141,7 +141,7 @@ class RunWork:
             return Step(state=state, history=(), effect=Effect.STOP)
         if state.is_waiting_for_a_person and not self._has_sub_work(state):
             return Step(state=state, history=(), effect=Effect.STOP)
-        lost_s = max(self.lost_s, 0.0) if _is_at_work(state) else 0.0
+        lost_s = max(self.lost_s, 0.0) if is_at_work(state) else 0.0
         return self._take(advance(state, TakenUp(lost_s=lost_s)))
 
     def _drop_stale_words(self) -> None:
@@ -184,7 +184,7 @@ class RunWork:
             return
         if self._waits_for_agent():
             step = self._take(advance(self.record.state, AgentFound()))
-        elif _is_at_work(self.record.state):
+        elif is_at_work(self.record.state):
             # Taken up: to open the agent, which may take seconds, was no work.
             self.record.stamp()
         self._drive(step, self._agent)
@@ -302,7 +302,7 @@ class RunWork:
         state = self.record.state
         if state.phase.is_terminal or state.has_paused:
             return
-        worked_s = self.record.unrecorded_s if _is_at_work(state) else 0.0
+        worked_s = self.record.unrecorded_s if is_at_work(state) else 0.0
         worked = replace(state, spent=state.spent + Spent(active_s=worked_s))
         told = Happening(reason="Interrupted", message=why)
         self._take(Step(state=worked, history=(told,), effect=Effect.STOP))
@@ -325,6 +325,6 @@ class RunWork:
             self.parts.stop.wait(seconds)
 
 
-def _is_at_work(state: RunState) -> bool:
+def is_at_work(state: RunState) -> bool:
     """Whether time passes that counts: the agent was opened, and nobody else has the word."""
     return state.phase in {Phase.READY_FOR_LLM, Phase.TOOL_CALLS_PENDING} and not state.has_paused

@@ -1,5 +1,7 @@
 """What is recorded of a run by whoever launches its processes."""
 
+from datetime import timedelta
+
 import pytest
 
 from goldgate.agent.run_outside import OutsideRecorder, waits_for_agent
@@ -7,7 +9,7 @@ from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec, TaskSpec
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.state import Nature, Need, Phase
-from goldgate.ports.task_runs import RunHeldError, RunWord
+from goldgate.ports.task_runs import Lease, RunHeldError, RunWord
 from tests.fakes.mortal_runs import MortalRuns, Plan, wish
 
 RUN = TaskRun(kind="TaskRun", metadata=Metadata(name="run"), spec=TaskRunSpec(agent_ref="main", user_message="go"))
@@ -53,6 +55,21 @@ class TestFree:
             recorder(runs).free("run", lost="Pod `run-1` vanished.")
 
         assert reasons(recorded(runs)).count("PodLost") == 1
+
+    def test_counts_what_the_last_one_worked_since_its_record_and_not_what_was_waited_since(self, runs):
+        runs.live(RUN, dies_at=9)
+        before = recorded(runs).status.usage.active_seconds
+        died = Lease(run="run", owner=runs.lives[-1].owner, epoch=1)
+        runs.clock.advance(timedelta(seconds=39))
+        runs.store.renew(died, for_s=30)
+        runs.clock.advance(timedelta(seconds=500))
+
+        for _ in range(2):
+            recorder(runs).free("run", lost="Pod `run-1` vanished.")
+            runs.clock.advance(timedelta(seconds=500))
+
+        worked = runs.live(RUN).status.usage.active_seconds - before
+        assert 39 <= worked < 60
 
     def test_takes_nothing_from_a_process_that_may_live(self, runs):
         runs.store.create(RUN)
