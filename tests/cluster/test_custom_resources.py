@@ -51,6 +51,44 @@ EXCUSES = {
 }
 """By what was done to a document. Nothing else differs."""
 MOMENTS = frozenset({"startTime", "updateTime", "completionTime", "at", "renewTime"})
+PIECES_OF_ADDRESSES = (
+    *(
+        "http://",
+        "//",
+        "a",
+        "host.example",
+        "[::1]",
+        "[fe80::1%25eth0]",
+        "127.0.0.1",
+        ":80",
+        ":99999",
+        ":",
+        "@",
+        "user",
+    ),
+    *(
+        "p%40ss",
+        "/",
+        "/v1",
+        "%20",
+        "%zz",
+        "%",
+        "..",
+        ".",
+        "é",
+        "bücher.example",
+        "_x",
+        "-",
+        "?",
+        "#",
+        "*",
+        "!",
+        "$",
+        "&",
+    ),
+    *("'", "(", ";", "=", "+", ",", "~", "|", "^", "{", "}", "<", '"', "\\", "`", "\t", "\n", "\u00a0", "\x00", "\x7f"),
+    *("a" * 64, "{NAME}", " "),
+)
 
 
 def excuse_for(each: Broken) -> Excuse | None:
@@ -152,6 +190,25 @@ class TestVerdicts:
             assert bool(refused) == bool(objection), f"server: {refused}; contract: {objection}"
 
         holds()
+
+    def test_are_the_same_on_addresses(self, server: ApiServer):
+        """Two parsers that were written apart read them."""
+
+        @settings(derandomize=True, deadline=None, max_examples=600, suppress_health_check=list(HealthCheck))
+        @given(st.lists(st.sampled_from(PIECES_OF_ADDRESSES), max_size=4).map("".join))
+        def holds(rest: str) -> None:
+            written = document("LLM", {"model": "m", "free": True, "baseUrl": f"http://{rest}"})
+            refused, objection = server.refusal_of(written), objection_of_contract(written)
+            assert bool(refused) == bool(objection), f"server: {refused}; contract: {objection}"
+
+        holds()
+
+    def test_differ_on_a_host_whose_name_grows_too_long_when_it_is_encoded(self, server: ApiServer):
+        """CEL cannot encode it. An agent with such a model waits in Pending, and says why."""
+        model = document("LLM", {"model": "m", "free": True, "baseUrl": f"http://{'é' * 60}.example/v1"})
+
+        assert server.refusal_of(model) == ""
+        assert "a broken host" in objection_of_contract(model)
 
     def test_differ_in_all_that_is_excused(self, server: ApiServer):
         """An excuse that is needed no more is taken from the list."""

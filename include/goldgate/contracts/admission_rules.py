@@ -83,6 +83,12 @@ _TASK_RUN: Final = (
     _FROZEN,
 )
 
+_LABEL: Final = r"[\p{L}\p{N}_-]{1,63}"
+_ADDRESS: Final = (
+    r"^[hH][tT][tT][pP][sS]?://([A-Za-z0-9._:~!$&'()*+,;=%@-]*@)?"
+    rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Za-z:.%_-]+\])(:[0-9]*)?(/[^?#\s\v\x00-\x20\x7f\x85\p{{Z}}]*)?$"
+)
+
 _ADDRESSED: Final = (
     _not_both("baseUrl", "baseUrlFrom", "at most one of `baseUrl` and `baseUrlFrom`"),
     Rule(
@@ -92,15 +98,9 @@ _ADDRESSED: Final = (
         at=".provider",
     ),
     Rule(
-        cel="!has(self.baseUrl) || (isURL(self.baseUrl) && url(self.baseUrl).getScheme() in ['http', 'https']"
-        " && url(self.baseUrl).getHostname() != ''"
+        cel=f"!has(self.baseUrl) || (self.baseUrl.matches({cel_text(_ADDRESS)}) && isURL(self.baseUrl)"
         " && (url(self.baseUrl).getPort() == '' || int(url(self.baseUrl).getPort()) < 65536))",
-        message="`https://host/path` in `baseUrl`",
-        at=".baseUrl",
-    ),
-    Rule(
-        cel=r"!has(self.baseUrl) || !self.baseUrl.matches('[?#\\s\\v\\x1c-\\x1f\\x85\\p{Z}]')",
-        message="`https://host/path` in `baseUrl`, not a query, a fragment or white space",
+        message="`https://host/path` in `baseUrl`, without a query, a fragment or white space",
         at=".baseUrl",
     ),
     Rule(

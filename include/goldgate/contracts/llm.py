@@ -95,7 +95,7 @@ class LLMSpec(ResourceContract):
     """The pinned model name, with its version: never `latest`."""
     provider: ProviderName | None = None
     """Gives address and key variable where they are not named below."""
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, max_length=2000)
     base_url_from: FromEnv | None = None
     api_key_from: FromEnv | None = None
     """Left out for an endpoint that asks for no key."""

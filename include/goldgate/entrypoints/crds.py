@@ -4,6 +4,7 @@
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -241,6 +242,10 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature of its base
         """Write everything out: `kubectl` reads references, people do not."""
         return True
+
+
+# Readers of YAML 1.1 that are not PyYAML take these for true and false.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN"))
 
 
 def _yaml(document: Schema) -> str:

@@ -108,6 +108,12 @@ class TestFiles:
         named = yaml.safe_load(made["kustomization.yaml"])["resources"]
         assert sorted(named) == sorted(made.keys() - {"kustomization.yaml"})
 
+    def test_hold_no_letter_that_another_reader_takes_for_a_flag(self):
+        text = crds.files()["llms.yaml"]
+
+        assert "- 'n'\n" in text
+        assert [line for line in text.splitlines() if line.split()[-1:] in (["n"], ["y"], ["N"], ["Y"])] == []
+
     def test_hold_no_references_within(self):
         assert [name for name, text in crds.files().items() if "&id" in text] == []
 

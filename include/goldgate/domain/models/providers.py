@@ -10,6 +10,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _PLACE = re.compile(r"\{([A-Z_]+)\}")
+_NETLOC = re.compile(
+    r"([A-Za-z0-9._:~!$&'()*+,;=%@-]*@)?"  # who asks
+    r"([\w-]{1,63}(\.[\w-]{1,63})*\.?|\[[\w:.%-]+\])"
+    r"(:\d*)?"
+)
+_NOT_IN_ADDRESSES = re.compile(r"[\x00-\x20\x7f]|\s|%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +66,11 @@ def address_problem(url: str) -> str | None:
         return "neither `http://` nor `https://`"
     if not host:
         return "no host"
-    if "?" in url or "#" in url:
-        return "a query or fragment, after which no path can be written,"
-    return "white space" if re.search(r"\s", url) else None
+    if _NOT_IN_ADDRESSES.search(url):
+        return "white space or a broken `%`"
+    if not _NETLOC.fullmatch(parts.netloc):
+        return "a broken host or port"
+    return "a query or fragment, after which no path can be written," if "?" in url or "#" in url else None
 
 
 _ANTHROPIC_IGNORES = frozenset(

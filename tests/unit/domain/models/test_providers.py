@@ -51,6 +51,12 @@ class TestAddressProblem:
             ("http://h/v1#part", "query"),
             ("http://a b/v1", "white space"),
             (" http://h/v1", "white space"),
+            ("http://h/v1?", "query"),
+            ("http://h/%zz", "broken `%`"),
+            ("http://h/\x7f", "white space"),
+            ("http://a,b/v1", "broken"),
+            ("http://h[::1]/v1", "broken"),
+            ("http://a<b@h/v1", "broken"),
         ],
     )
     def test_is_named_before_anything_is_asked(self, url, told):
