@@ -4,6 +4,7 @@ Adapters are imported when they are first needed, because their products are slo
 great_expectations 9 s): a step pays only for what it uses.
 """
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -79,7 +80,10 @@ class Wiring:
 
     @cached_property
     def images(self) -> ImageBuilder:
-        """Whatever builds container images here."""
+        """Whatever builds container images here, or where BUILDKIT_HOST says."""
+        from goldgate.adapters.container_images.buildkit import HOST_ENV, BuildkitImages
         from goldgate.adapters.container_images.images import ContainerImages
 
+        if os.environ.get(HOST_ENV):
+            return BuildkitImages()
         return ContainerImages(self.settings.home / "images")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from goldgate.adapters.container_images.images import DEFAULT_BASE, ContainerImages
+from goldgate.adapters.container_images.images import ContainerImages
+from goldgate.adapters.container_images.orders import DEFAULT_BASE
 from goldgate.adapters.container_images.programs import Ran, run_program
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 from goldgate.domain.errors import PermanentError, TransientError

@@ -5,55 +5,34 @@ The same inputs are known again, by their digests and that of the base, and are 
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from goldgate.adapters.container_images.contexts import files_of, stage
+from goldgate.adapters.container_images.contexts import stage
+from goldgate.adapters.container_images.orders import (
+    BASE_ENV,
+    BUILD_WITHIN_S,
+    DEFAULT_BASE,
+    PIP_CONF_ENV,
+    REGISTRY_ENV,
+    Base,
+    Order,
+    order_of,
+)
 from goldgate.adapters.container_images.programs import BUILDERS, Builder, Run, run_program, told
 from goldgate.adapters.container_images.registries import NotPushedError, Registry
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.documents import read_json
 from goldgate.contracts.durable import write_durably
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
-from goldgate.domain.digest import Digest, digest_bytes, digest_json
+from goldgate.domain.digest import Digest
 from goldgate.domain.errors import TransientError
 
-DEFAULT_BASE: Final = "docker.io/library/python:3.11-slim-bookworm"
-"""A tag, so that a first build works anywhere; `GOLDGATE_IMAGE_BASE` pins one by digest, and a release should."""
-
-_BASE_ENV: Final = "GOLDGATE_IMAGE_BASE"
-_PIP_CONF_ENV: Final = "GOLDGATE_IMAGE_PIP_CONF"
-"""A pip.conf for the build: a mirror, a login. It is mounted while pip runs, and is in no layer."""
-_REGISTRY_ENV: Final = "GOLDGATE_IMAGE_REGISTRY"
 _NO_BASE: Final = "scratch"
 
-_BUILD_WITHIN_S: Final = 900.0
 _ASK_WITHIN_S: Final = 20.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Base:
-    """What an image is built on."""
-
-    name: str
-    digest: str | None
-    """As the builder knows it; None for `scratch`."""
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Order:
-    """One image to build."""
-
-    files: Mapping[str, Path]
-    dockerfile: Path
-    reference: str
-    base: str
-    labels: Mapping[str, str]
-    inputs: Digest
 
 
 class ContainerImages:
@@ -90,7 +69,7 @@ class ContainerImages:
             PermanentError: The ignore file, or the name of the registry, is not as it must be.
             TransientError: The builder was ended by a signal, or took too long.
         """
-        address = self._env.get(_REGISTRY_ENV)
+        address = self._env.get(REGISTRY_ENV)
         registry = Registry.parse(address) if address else None
         builder = self._working()
         if isinstance(builder, ImageUnavailable):
@@ -99,7 +78,7 @@ class ContainerImages:
         if isinstance(base, ImageUnavailable):
             return base
         how = (builder.name, *(builder.reusing if self._reuses_layers else builder.alone))
-        order = _order(context, dockerfile, name=name, labels=labels, base=base, how=how)
+        order = order_of(context, dockerfile, name=name, labels=labels, base=base, how=how)
         image = self._known(order.inputs, builder=builder) or self._build(builder, order)
         if isinstance(image, ImageUnavailable) or registry is None:
             return image
@@ -116,16 +95,16 @@ class ContainerImages:
             reason=f"no container builder works here: {'; '.join(problems)}; install buildah, podman or docker"
         )
 
-    def _base(self, builder: Builder) -> _Base | ImageUnavailable:
+    def _base(self, builder: Builder) -> Base | ImageUnavailable:
         """Find out what the base is right now: a tag may be another image tomorrow, and then all is built again."""
-        name = self._env.get(_BASE_ENV) or DEFAULT_BASE
+        name = self._env.get(BASE_ENV) or DEFAULT_BASE
         if name == _NO_BASE:
-            return _Base(name=name, digest=None, labels={})
+            return Base(name=name, digest=None, labels={})
         labels = {"org.opencontainers.image.base.name": name}
         _, at, pinned = name.partition("@")
         digest = pinned if at else self._digest(builder, name)
         if digest is None:
-            pulled = self._run([builder.name, "pull", "--quiet", name], self._environment(builder), _BUILD_WITHIN_S)
+            pulled = self._run([builder.name, "pull", "--quiet", name], self._environment(builder), BUILD_WITHIN_S)
             if pulled.was_cut_short:
                 raise TransientError(f"Found that {builder.name} ended with {pulled.code} at `{name}`. Build again.")
             digest = self._digest(builder, name)
@@ -134,18 +113,18 @@ class ContainerImages:
                 return ImageUnavailable(reason=reason)
         if at or builder.is_manifest:
             labels["org.opencontainers.image.base.digest"] = digest
-        return _Base(name=name, digest=digest, labels=labels)
+        return Base(name=name, digest=digest, labels=labels)
 
-    def _build(self, builder: Builder, order: _Order) -> ImageBuilt | ImageUnavailable:
+    def _build(self, builder: Builder, order: Order) -> ImageBuilt | ImageUnavailable:
         with TemporaryDirectory(prefix="goldgate-image-") as temporary:
             staged = Path(temporary) / "context"
             stage(order.files, staged)
             command = [*builder.build, *self._options(builder, order), "--file", str(order.dockerfile.resolve())]
-            built = self._run([*command, str(staged)], self._environment(builder), _BUILD_WITHIN_S)
+            built = self._run([*command, str(staged)], self._environment(builder), BUILD_WITHIN_S)
         if built.was_cut_short:
             raise TransientError(
                 f"Found that {builder.name} ended with {built.code} before `{order.reference}` was built; expected it "
-                f"to run to its end within {_BUILD_WITHIN_S:g} s: {told(built.output, lines=1)}. Build again."
+                f"to run to its end within {BUILD_WITHIN_S:g} s: {told(built.output, lines=1)}. Build again."
             )
         if built.code != 0:
             return ImageUnavailable(reason=f"{builder.name} could not build `{order.reference}`: {told(built.output)}")
@@ -156,8 +135,8 @@ class ContainerImages:
         self._keep(image, order.inputs)
         return image
 
-    def _options(self, builder: Builder, order: _Order) -> list[str]:
-        path = self._env.get(_PIP_CONF_ENV)
+    def _options(self, builder: Builder, order: Order) -> list[str]:
+        path = self._env.get(PIP_CONF_ENV)
         return [
             *(builder.reusing if self._reuses_layers else builder.alone),
             f"--build-arg=BASE={order.base}",
@@ -200,23 +179,3 @@ class ContainerImages:
 
     def _environment(self, builder: Builder) -> dict[str, str]:
         return {**builder.env, **self._env}
-
-
-def _order(
-    context: Path, dockerfile: Path, *, name: str, labels: Mapping[str, str], base: _Base, how: Sequence[str]
-) -> _Order:
-    """Name an image by everything that it is made of."""
-    files = files_of(context, dockerfile)
-    labels = {**base.labels, **labels}
-    inputs = digest_json(
-        {
-            "files": {inside: digest_bytes(path.read_bytes()) for inside, path in files.items()},
-            "dockerfile": digest_bytes(dockerfile.read_bytes()),
-            "base": [base.name, base.digest],
-            "how": list(how),
-            "name": name,
-            "labels": dict(labels),
-        }
-    )
-    reference = f"localhost/{name}:{inputs[:12]}"
-    return _Order(files=files, dockerfile=dockerfile, reference=reference, base=base.name, labels=labels, inputs=inputs)
