@@ -68,7 +68,7 @@ class TaskRunDriver(RunParts):
             self.store, lease, for_s=self.lease_s, clock=self.clock, above=self.above, every_s=self.renew_every_s
         )
         with ExitStack() as after, keeper:
-            run = self._named(self._read(name))
+            run = named(self._read(name), new_id=self.new_id, trace_id=self.trace_id)
             if run.status.phase.is_terminal:
                 return
             record = RunRecord(
@@ -94,19 +94,26 @@ class TaskRunDriver(RunParts):
     def _cancels_sub_runs_of(self, name: str) -> Callable[[RunState], None]:
         return lambda state: cancel_sub_runs(state, self.store, clock=self.clock, by=f"run {name}")
 
-    def _named(self, run: TaskRun) -> TaskRun:
-        """Give a run that nobody has begun the ids that it then keeps for ever."""
-        if run.status.start_time is not None or run.status.phase.is_terminal:
-            return run
-        run_id = f"{run.metadata.name}-{self.new_id(4)}"
-        ids = {
-            "trace_id": self.trace_id or self.new_id(16),
-            "span_id": self.new_id(8),
-            "progress": RunProgress(run_id=run_id),
-        }
-        return run.model_copy(update={"status": run.status.model_copy(update=ids)})
-
     def _read(self, name: str) -> TaskRun:
         if (found := self.store.read(name)) is None:
             raise PermanentError(f"Found no run named `{name}`; expected one. See `goldgate task get`.")
         return found
+
+
+def named(run: TaskRun, *, new_id: Callable[[int], str] = secrets.token_hex, trace_id: str | None = None) -> TaskRun:
+    """Give a run that nobody has begun the ids that it then keeps for ever. Whoever records it first does so.
+
+    Args:
+        run: As it was read.
+        new_id: Makes an id of so many bytes.
+        trace_id: Of whoever asked for it. None: it has its own.
+    """
+    if run.status.start_time is not None or run.status.phase.is_terminal:
+        return run
+    run_id = f"{run.metadata.name}-{new_id(4)}"
+    ids = {
+        "trace_id": trace_id or new_id(16),
+        "span_id": new_id(8),
+        "progress": RunProgress(run_id=run_id),
+    }
+    return run.model_copy(update={"status": run.status.model_copy(update=ids)})

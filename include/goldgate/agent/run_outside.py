@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from goldgate.agent.driver import TaskRunDriver
+from goldgate.agent.driver import TaskRunDriver, named
 from goldgate.agent.recorded_delegate import cancel_sub_runs, sub_runs
 from goldgate.agent.run_record import RunRecord, preview_of
 from goldgate.agent.run_work import FindTask, has_work, is_at_work
@@ -25,6 +25,9 @@ _LEASE_S = 15.0
 
 _LOST = "PodLost"
 """Reason, in a history, of a process that ended before its run."""
+
+_WAITING = "PodWaiting"
+"""Reason, in a history, of a process that does not begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,20 @@ class OutsideRecorder:
             lost_s = max((last_renewed - updated).total_seconds(), 0.0)
             worked = replace(record.state, spent=record.state.spent + Spent(active_s=lost_s))
             record.take(Step(state=worked, history=(), effect=Effect.STOP))
+
+    def tell_waiting(self, name: str, detail: str, *, about: str) -> None:
+        """Have the history tell what keeps a process from beginning, once for each cause.
+
+        Args:
+            name: Of the run.
+            detail: What a person reads.
+            about: What of it tells causes apart: its words may change with every look.
+        """
+        with self._record(name) as record:
+            told = [event.message for event in record.run.status.events if event.reason == _WAITING]
+            if not record.state.phase.is_terminal and not any(about in message for message in told):
+                record.note(_WAITING, detail)
+                record.flush()
 
     def abandon(self, name: str, why: str) -> None:
         """End a run without an answer, and those that it asked for. One that is over stays as it is."""
@@ -108,7 +125,11 @@ class OutsideRecorder:
             if run is None:
                 raise PermanentError(f"Found no TaskRun `{name}`; expected one. Somebody deleted it.")
             yield RunRecord(
-                _previewed(run), store=self.store, lease=lease, clock=self.clock, before_failure=self._cancels(name)
+                _previewed(named(run)),
+                store=self.store,
+                lease=lease,
+                clock=self.clock,
+                before_failure=self._cancels(name),
             )
         finally:
             self.store.release(lease)

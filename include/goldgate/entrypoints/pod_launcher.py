@@ -6,6 +6,7 @@ is made, and seen. Killed between any two, the next launcher finds a count witho
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -184,7 +185,7 @@ class PodLauncher:
                 return seen.decision
             case Follow() | WaitForPod():
                 self._remember_made(seen)
-                return seen.decision
+                return self._told(seen.run.metadata.name, seen.decision)
 
     def _launched(self, seen: Seen, count: Launches) -> Decision | None:
         name = seen.run.metadata.name
@@ -255,12 +256,20 @@ class PodLauncher:
             self.pods.launch(order)
         except PodPostponedError as error:
             postponed = decide_postponed(count, policy=self.policy, now=self.recorder.clock.now(), said=str(error))
-            return self._failed(seen, postponed.advice) if isinstance(postponed, Fail) else postponed
+            return self._failed(seen, postponed.advice) if isinstance(postponed, Fail) else self._told(name, postponed)
         except PodRefusedError as error:
             return self._failed(seen, str(error))
         self.counts.move(name, counted=counted, to=count.made())
         self._remove(seen.pod)
         return Follow()
+
+    def _told(self, name: str, decision: Follow | WaitForPod) -> Decision:
+        """Have the history tell what is waited for."""
+        if isinstance(decision, WaitForPod) and decision.about:
+            # Else its pod has just begun after all.
+            with suppress(RunHeldError):
+                self.recorder.tell_waiting(name, decision.detail, about=decision.about)
+        return decision
 
     def _deadline_s(self, run: TaskRun) -> float:
         own_s = run.spec.deadline_seconds

@@ -79,6 +79,31 @@ class TestFree:
             recorder(runs).free("run")
 
 
+class TestTellWaiting:
+    def test_has_the_history_tell_a_cause_once_whatever_its_words(self, runs):
+        runs.store.create(RUN)
+
+        for nodes in range(3):
+            recorder(runs).tell_waiting("run", f"No node: 0/{nodes} fit", about="No node")
+        recorder(runs).tell_waiting("run", "No image: not found", about="No image")
+
+        events = recorded(runs).status.events
+        assert [event.message for event in events] == ["No node: 0/0 fit", "No image: not found"]
+
+    def test_leaves_a_run_with_all_that_it_needs_to_begin(self, runs):
+        """Keys of its calls begin with its id: two runs without one would share them."""
+        runs.store.create(RUN)
+
+        recorder(runs).tell_waiting("run", "No node", about="No node")
+        runs.store.dead.add("launcher")
+        done = runs.finish(RUN)
+
+        assert done.status.phase is Phase.FINAL_ANSWER
+        assert done.status.progress.run_id.startswith("run-")
+        assert done.status.trace_id
+        assert all(key.startswith(done.status.progress.run_id) for key in runs.world.made)
+
+
 class TestAbandon:
     @pytest.mark.parametrize("dies_at", [None, 5, 9, 12])
     def test_ends_a_run_wherever_it_was_left(self, runs, dies_at):

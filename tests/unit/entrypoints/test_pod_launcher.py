@@ -278,6 +278,7 @@ class TestTend:
 
         assert isinstance(waiting.decision, WaitForPod)
         assert "exceeded quota: pods" in waiting.decision.detail
+        assert bench.reasons() == ["PodWaiting", "Abandoned"]
         assert (failed.decision, failed.run.status.phase) == (Over(), Phase.FAILED)
         assert "exceeded quota: pods" in (failed.run.status.error or "")
 

@@ -53,6 +53,8 @@ class WaitForPod:
     """Its pod does not start. It may yet."""
 
     detail: str
+    about: str = ""
+    """What tells the cause apart from others, and is in `detail`. Empty: nothing that a history has to tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,8 @@ def decide_postponed(count: Launches, *, policy: LaunchPolicy, now: datetime, sa
         said: The server's words, such as those of an exceeded quota.
     """
     if count.waited_s(now) < policy.start_within_s:
-        return WaitForPod(detail=f"Pod `{count.pod}` cannot be made yet: {said}")
+        about = f"Pod `{count.pod}` cannot be made yet"
+        return WaitForPod(detail=f"{about}: {said}", about=about)
     return Fail(
         advice=f"Pod `{count.pod}` could not be made within {policy.start_within_s:.0f} s: {said} Raise the quota or "
         "end other pods, then start the run anew; `startWithinSeconds` of the PodSettings says how long is waited."
@@ -158,7 +161,7 @@ def _starting(facts: _Facts, pod: PodFacts) -> Decision:
     if pod.reason in AT_ONCE:
         return Fail(advice=found)
     if not is_late:
-        return WaitForPod(detail=found)
+        return WaitForPod(detail=found, about=f"Pod `{pod.name}` does not start: {pod.reason}")
     return Fail(
         advice=f"{found} It had {policy.start_within_s:.0f} s (`startWithinSeconds` of the PodSettings). "
         f"`kubectl describe pod {pod.name}` tells more."

@@ -5,8 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from goldgate.domain.digest import digest_bytes
+
 _LONGEST_RUN: Final = 56
 """Of the 63 letters of a pod's name: the rest is a dash and its number."""
+_DIGEST: Final = 8
 
 
 class PodPhase(StrEnum):
@@ -116,5 +119,9 @@ class LaunchPolicy:
 
 
 def pod_name(run: str, number: int) -> str:
-    """Name a pod of a run: the same for the same number."""
-    return f"{run[:_LONGEST_RUN].rstrip('-')}-{number}"
+    """Name a pod of a run: the same for the same number, and of no other run."""
+    if len(run) > _LONGEST_RUN:
+        # What names are cut off at is often all that tells them apart.
+        digest = digest_bytes(run.encode())[:_DIGEST]
+        run = f"{run[: _LONGEST_RUN - _DIGEST - 1].rstrip('-')}-{digest}"
+    return f"{run}-{number}"

@@ -155,6 +155,7 @@ class TestDecide:
 
         assert isinstance(early, WaitForPod)
         assert isinstance(late, Fail)
+        assert early.about in early.detail
         for text in (early.detail, late.advice):
             assert reason in text
             assert said.rstrip(".") in text
@@ -223,6 +224,13 @@ class TestPodName:
         assert name[0] != "-"
         assert name.endswith(f"-{number}")
         assert not name.removesuffix(f"-{number}").endswith("-")
+
+
+class TestPodsOfTwoRuns:
+    def test_have_other_names_however_long_those_of_the_runs_are(self):
+        names = {pod_name("a" * 62 + last, 1) for last in "bcd"}
+
+        assert len(names) == 3
 
 
 reasons = st.sampled_from(
