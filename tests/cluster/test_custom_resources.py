@@ -17,8 +17,10 @@ from goldgate.entrypoints.crds import KINDS
 from goldgate.entrypoints.settings import CHECKOUT
 from tests.cluster.api_server import ApiServer, Document, api_server
 from tests.cluster.conftest import ClusterUnderTest
-from tests.fakes.resource_documents import ACCEPTED, REFUSED, STATUS, WHOLE, Broken, broken, contract_of, document
+from tests.fakes.broken_documents import Broken, broken
+from tests.fakes.resource_documents import ACCEPTED, REFUSED
 from tests.fakes.schema_strategies import values_of
+from tests.fakes.whole_resources import STATUS, WHOLE, contract_of, document
 
 AGENTS = sorted((CHECKOUT / "include" / "agents").glob("*/agent.yaml"))
 

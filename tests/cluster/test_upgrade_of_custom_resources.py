@@ -16,7 +16,7 @@ import yaml
 from goldgate.contracts.cluster import GROUP
 from goldgate.entrypoints.crds import FOLDER
 from tests.cluster.conftest import ClusterUnderTest
-from tests.fakes.resource_documents import STATUS, WHOLE
+from tests.fakes.whole_resources import STATUS, WHOLE
 
 BEFORE = Path(__file__).parent / "crds-before"
 OWN_GROUP = f"upgraded.{GROUP}"

@@ -13,7 +13,8 @@ from goldgate.contracts.admission_rules import DEMANDS
 from goldgate.contracts.foreign import CallableName
 from goldgate.contracts.resource_parts import RelativePath
 from goldgate.contracts.resources import Term
-from tests.fakes.resource_documents import ACCEPTED, CONTRACTS, REFUSED, WHOLE, contract_of
+from tests.fakes.resource_documents import ACCEPTED, REFUSED
+from tests.fakes.whole_resources import CONTRACTS, WHOLE, contract_of
 
 
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from goldgate.entrypoints import crds
-from tests.fakes.resource_documents import STATUS, WHOLE
+from tests.fakes.whole_resources import STATUS, WHOLE
 
 KINDS = {kind.name: kind for kind in crds.KINDS}
 
