@@ -73,7 +73,7 @@ class PodBench:
             recorder=OutsideRecorder(store=self.store, clock=self.clock, find_task=no_task, owner="launcher/test"),
             pods=self.pods,
             counts=self.counts,
-            needs=lambda _: self.env_from,
+            needs=lambda *_: self.env_from,
             settings=PodSettingsSpec(**given),
             dead=self.dead,
             program=("python3", "-c", program) if isinstance(program, str) else program,

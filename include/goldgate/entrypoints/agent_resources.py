@@ -1,7 +1,7 @@
 """The resources of an agent, as they stand in its bundle and as they stand in a cluster."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -9,13 +9,14 @@ from typing import Any, Final
 from goldgate.agent.bundle import AGENTS_FOLDER
 from goldgate.agent.folder import AGENT_FILE
 from goldgate.contracts.base import ContractError, Problem
-from goldgate.contracts.cluster import BUNDLE_ANNOTATION, ENV_ANNOTATION, as_written
+from goldgate.contracts.cluster import BUNDLE_ANNOTATION, ENV_ANNOTATION, FROZEN_ANNOTATION, as_written
 from goldgate.contracts.documents import parse, yaml_documents
 from goldgate.contracts.env_references import env_from_of, without_secrets
 from goldgate.contracts.foreign import EndpointAgent, PythonAgent, agent_kind
 from goldgate.contracts.llm import LLM
 from goldgate.contracts.resource_parts import EnvName, FromEnv
 from goldgate.contracts.resources import Agent, MCPServer
+from goldgate.domain.digest import digest_json, short
 from goldgate.ports.resources import Document, Kind
 
 AnyAgent = Agent | PythonAgent | EndpointAgent
@@ -100,16 +101,25 @@ def _led_to(document: Document, bundle: Path, *, digest: str) -> Document:
     written = as_written(document)
     if written["kind"] != "Agent":
         return written
-    below = {name: each.model_dump(mode="json") for name, each in _env_below(bundle).items()}
-    led = {BUNDLE_ANNOTATION: digest, ENV_ANNOTATION: json.dumps(below, separators=(",", ":"))}
+    below = [read_resource(each) for folder in _below(bundle) for each in documents_in(folder)]
+    frozen = {"/".join(key_of(each)): _said(each) for each in documents_in(bundle)}
+    led = {
+        BUNDLE_ANNOTATION: digest,
+        ENV_ANNOTATION: written_env(env_from_of(*below)),
+        FROZEN_ANNOTATION: json.dumps(frozen, separators=(",", ":")),
+    }
     metadata = written["metadata"]
     return {**written, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **led}}}
 
 
-def _env_below(bundle: Path) -> dict[EnvName, FromEnv]:
-    """Name what the agents inside a bundle read from Secrets: they have no resources of their own."""
-    found = [read_resource(each) for below in _below(bundle) for each in documents_in(below)]
-    return env_from_of(*found)
+def env_of_bundle(bundle: Path) -> dict[EnvName, FromEnv]:
+    """Name what a bundle reads from Secrets, the agents inside it included."""
+    return env_from_of(*(read_resource(each) for folder in (bundle, *_below(bundle)) for each in documents_in(folder)))
+
+
+def written_env(env: Mapping[EnvName, FromEnv]) -> str:
+    """Write references for an annotation."""
+    return json.dumps({name: each.model_dump(mode="json") for name, each in env.items()}, separators=(",", ":"))
 
 
 def _below(bundle: Path) -> Iterator[Path]:
@@ -119,21 +129,46 @@ def _below(bundle: Path) -> Iterator[Path]:
         yield from _below(each)
 
 
-def env_below(agent: AnyAgent) -> tuple[FromEnv, ...]:
-    """Read what the agents inside the bundle of an applied Agent need from Secrets.
+def env_written_on(document: Document) -> tuple[FromEnv, ...]:
+    """Read the references that stand in the annotation of an Agent or of a part.
 
     Raises:
         ContractError: The annotation was damaged.
     """
-    text = agent.metadata.annotations.get(ENV_ANNOTATION, "{}")
-    where = f"annotation `{ENV_ANNOTATION}` of Agent `{agent.metadata.name}`"
+    values, where = _annotated(document, ENV_ANNOTATION)
+    return tuple(parse(value, FromEnv, where=where) for value in values.values())
+
+
+def changed_since_frozen(agent: Document, others: Iterable[Document]) -> list[str]:
+    """Name the resources that say something else than those by which an Agent was frozen.
+
+    Args:
+        agent: The Agent, as the cluster has it.
+        others: LLMs and MCPServers that it uses, as the cluster has them.
+
+    Raises:
+        ContractError: A resource breaks its contract, or the annotation was damaged.
+    """
+    frozen, _ = _annotated(agent, FROZEN_ANNOTATION)
+    found = {key_of(each): each for each in (agent, *others)}
+    return [
+        f"{kind} `{name}`"
+        for (kind, name), each in found.items()
+        if frozen.get(f"{kind}/{name}", said := _said(each)) != said
+    ]
+
+
+def _annotated(document: Document, annotation: str) -> tuple[dict[str, Any], str]:
+    metadata = document["metadata"]
+    where = f"annotation `{annotation}` of {document['kind']} `{metadata['name']}`"
+    expected = "a JSON object, as `goldgate agent apply` writes it"
     try:
-        held: Any = json.loads(text)
+        held = json.loads((metadata.get("annotations") or {}).get(annotation, "{}"))
     except json.JSONDecodeError as error:
-        problem = Problem(where=where, field="", found=error.msg, expected="JSON, as `goldgate agent apply` writes it")
-        raise ContractError([problem]) from error
-    values = held.values() if isinstance(held, dict) else [held]
-    return tuple(parse(value, FromEnv, where=where) for value in values)
+        raise ContractError([Problem(where=where, field="", found=error.msg, expected=expected)]) from error
+    if not isinstance(held, dict):
+        raise ContractError([Problem(where=where, field="", found=f"`{held}`", expected=expected)])
+    return held, where
 
 
 def says_the_same(one: Document, other: Document) -> bool:
@@ -142,9 +177,11 @@ def says_the_same(one: Document, other: Document) -> bool:
     Raises:
         ContractError: One of them breaks its contract.
     """
-    specs = (read_resource(each).spec.model_dump(mode="json", by_alias=True) for each in (one, other))
-    first, second = (without_secrets(each) for each in specs)
-    return bool(first == second)
+    return _said(one) == _said(other)
+
+
+def _said(document: Document) -> str:
+    return short(digest_json(without_secrets(read_resource(document).spec.model_dump(mode="json", by_alias=True))))
 
 
 def key_of(document: Document) -> tuple[Kind, str]:

@@ -4,7 +4,7 @@ An Agent names the digest of its bundle, whose archive lies beside it; one of in
 missing, or was changed without being frozen again, is waited for: a run that waits goes on when it was put right.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ from goldgate.contracts.task_runs import Task
 from goldgate.domain.digest import short
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.agent_resources import (
+    changed_since_frozen,
     documents_in,
-    env_below,
+    env_written_on,
     key_of,
     read_agent_resource,
     read_resource,
@@ -28,7 +29,7 @@ from goldgate.entrypoints.agent_resources import (
 )
 from goldgate.entrypoints.composed_agents import compose_agent, needed
 from goldgate.entrypoints.settings import Settings
-from goldgate.entrypoints.stored_bundles import fetch_bundle, parts_of_run, store_parts
+from goldgate.entrypoints.stored_bundles import env_of_stored, fetch_bundle, parts_of_run, store_parts
 from goldgate.ports.resources import Document, Resources
 
 if TYPE_CHECKING:
@@ -121,45 +122,67 @@ def refuse_drift(bundle: Path, *, name: str, resources: Resources) -> None:
         found = needed(kind, resources.get(kind, of), of, by=f"Agent `{name}`")
         if not says_the_same(document, found):
             changed.append(f"{kind} `{of}`")
+    _refuse_changed(changed, name=name, digest=bundle.name)
+
+
+def _refuse_changed(changed: Sequence[str], *, name: str, digest: str) -> None:
     if changed:
         raise TransientError(
-            f"Found {' and '.join(changed)} changed since the bundle of Agent `{name}` ({short(bundle.name)}) was "
+            f"Found {' and '.join(changed)} changed since the bundle of Agent `{name}` ({short(digest)}) was "
             f"frozen; expected what is in the bundle. Run `goldgate agent apply {name}` to freeze what is meant, or "
             "apply what was there before."
         )
 
 
-def env_from_for(name: str, *, resources: Resources, by: str = "a TaskRun") -> dict[EnvName, FromEnv]:
+def env_from_for(name: str, *, resources: Resources, run: str = "", bundle: str = "") -> dict[EnvName, FromEnv]:
     """Name the variables that a pod needs from Secrets to run an agent.
 
     Args:
         name: Of the Agent.
         resources: Where it is, with its LLMs and MCPServers.
-        by: Who asks, as the message about what is missing says it.
+        run: Name of the run that the pod is for.
+        bundle: By which that run was begun: it ends with it, whatever became of the Agent. Empty: it was not begun.
 
     Raises:
-        TransientError: A resource is missing.
+        TransientError: A resource is missing, or was changed since it was frozen.
         PermanentError: One breaks its contract, or two read one variable from different Secrets.
     """
-    found, more = _parts_of(name, resources=resources, by=by, seen=set())
-    return env_from_of(*found, more=more)
+    by = f"TaskRun `{run}`" if run else "a TaskRun"
+    if not bundle:
+        return _env_now(name, resources=resources, by=by)
+    begun = env_of_stored(bundle[:_DIGEST_CHARS], run=run, resources=resources)
+    try:
+        now = _env_now(name, resources=resources, by=by, begun=True)
+    except (PermanentError, TransientError):
+        if begun is None:
+            raise
+        return begun
+    # Where both know a variable, the cluster says from which Secret it comes.
+    return {**(begun or {}), **now}
 
 
-def _parts_of(name: str, *, resources: Resources, by: str, seen: set[str]) -> tuple[list[object], tuple[FromEnv, ...]]:
+def _env_now(name: str, *, resources: Resources, by: str, begun: bool = False) -> dict[EnvName, FromEnv]:
+    found, more = _parts_of(name, resources=resources, by=by, seen=set(), begun=begun)
+    return env_from_of(*(read_resource(each) for each in found), more=more)
+
+
+def _parts_of(
+    name: str, *, resources: Resources, by: str, seen: set[str], begun: bool
+) -> tuple[list[Document], tuple[FromEnv, ...]]:
+    """Read all that an agent uses. Where it has a bundle, that must be what was frozen, unless the run has begun."""
     document = needed("Agent", resources.get("Agent", name), name, by=by)
-    agent, told = read_agent_resource(document), f"Agent `{name}`"
-    uses = uses_of(agent)
+    told, uses = f"Agent `{name}`", uses_of(read_agent_resource(document))
     seen.add(name)
-    found: list[object] = [agent]
-    found += [read_resource(needed("LLM", resources.get("LLM", each), each, by=told)) for each in uses.llms]
-    found += [
-        read_resource(needed("MCPServer", resources.get("MCPServer", each), each, by=told)) for each in uses.servers
-    ]
-    if BUNDLE_ANNOTATION in agent.metadata.annotations:
-        return found, env_below(agent)
+    others = [needed("LLM", resources.get("LLM", each), each, by=told) for each in uses.llms]
+    others += [needed("MCPServer", resources.get("MCPServer", each), each, by=told) for each in uses.servers]
+    found = [document, *others]
+    digest = (document["metadata"].get("annotations") or {}).get(BUNDLE_ANNOTATION)
+    if digest is not None:
+        _refuse_changed([] if begun else changed_since_frozen(document, others), name=name, digest=digest)
+        return found, env_written_on(document)
     more: tuple[FromEnv, ...] = ()
     for other in uses.agents:
         if other not in seen:
-            theirs, below = _parts_of(other, resources=resources, by=told, seen=seen)
+            theirs, below = _parts_of(other, resources=resources, by=told, seen=seen, begun=begun)
             found, more = found + theirs, more + below
     return found, more

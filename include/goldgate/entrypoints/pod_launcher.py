@@ -93,7 +93,7 @@ class PodLauncher:
     recorder: OutsideRecorder
     pods: Pods
     counts: LaunchCounts
-    needs: Callable[[str], Mapping[EnvName, FromEnv]]
+    needs: Callable[[str, TaskRun], Mapping[EnvName, FromEnv]]
     """Variables from Secrets for an agent, by its name. TransientError: the agent is not there."""
     settings: PodSettingsSpec
     dead: set[str]
@@ -221,7 +221,7 @@ class PodLauncher:
         """Find what the pod needs. None: it is not there, and that is recorded."""
         name = run.metadata.name
         try:
-            return self.needs(self._agent_of(run))
+            return self.needs(self._agent_of(run), run)
         except (PermanentError, TransientError) as error:
             if not waits_for_agent(run, str(error)):
                 self.recorder.settle(name, agent_problem=str(error))

@@ -164,7 +164,9 @@ def _opened(access: Access | None) -> Iterator[_Place]:
             recorder=recorder,
             pods=ClusterPods(cluster, clock=clock),
             counts=ClusterLaunchCounts(cluster),
-            needs=lambda agent: env_from_for(agent, resources=resources),
+            needs=lambda agent, run: env_from_for(
+                agent, resources=resources, run=run.metadata.name, bundle=run.status.progress.bundle
+            ),
             settings=spec,
             dead=dead,
         )

@@ -16,14 +16,18 @@ from goldgate.contracts.bundle import BundleError
 from goldgate.contracts.cluster import (
     AGENT_LABEL,
     BUNDLE_ANNOTATION,
+    ENV_ANNOTATION,
     RUN_LABEL,
     Part,
     PartSpec,
     as_written,
 )
 from goldgate.contracts.documents import parse
+from goldgate.contracts.env_references import env_from_of
+from goldgate.contracts.resource_parts import EnvName, FromEnv
 from goldgate.domain.digest import digest_bytes, short
 from goldgate.domain.errors import TransientError
+from goldgate.entrypoints.agent_resources import env_of_bundle, env_written_on, written_env
 from goldgate.ports.resources import Applied, Document, Resources
 
 PIECE_CHARS: Final = 180_000
@@ -34,7 +38,7 @@ _ADDRESS_CHARS: Final = 40
 
 def parts_of_agent(bundle: Path, *, digest: str, agent: str) -> list[Document]:
     """Write the parts of a bundle that an Agent names."""
-    metadata = {"labels": {AGENT_LABEL: agent}, "annotations": {BUNDLE_ANNOTATION: digest}}
+    metadata = {"labels": {AGENT_LABEL: agent}, "annotations": _told_of(bundle, digest=digest)}
     return _parts(pack_bundle(bundle), place=_place(digest), metadata=metadata)
 
 
@@ -44,7 +48,7 @@ def parts_of_run(bundle: Path, *, digest: str, run: Document) -> list[Document]:
     owner = {"apiVersion": run["apiVersion"], "kind": run["kind"], "name": name, "uid": run["metadata"]["uid"]}
     metadata = {
         "labels": {RUN_LABEL: name},
-        "annotations": {BUNDLE_ANNOTATION: digest},
+        "annotations": _told_of(bundle, digest=digest),
         "ownerReferences": [{**owner, "controller": False, "blockOwnerDeletion": False}],
     }
     return _parts(pack_bundle(bundle), place=_place_of_run(digest, name), metadata=metadata)
@@ -89,6 +93,23 @@ def fetch_bundle(digest: str, *, run: str, resources: Resources, into: Path) -> 
         f"Found no part `{_place(digest)}-0` of bundle {short(digest)}, by which the run is worked on; expected the "
         "parts that `goldgate agent apply` lays down. Apply that agent again, or cancel the run and start it anew."
     )
+
+
+def env_of_stored(digest: str, *, run: str, resources: Resources) -> dict[EnvName, FromEnv] | None:
+    """Name what a stored bundle reads from Secrets, by its parts alone; None if it is not there.
+
+    Raises:
+        PermanentError: What the parts say of it was damaged.
+    """
+    for place in (_place(digest), _place_of_run(digest, run)):
+        part = resources.get("Part", f"{place}-0")
+        if part is not None:
+            return env_from_of(*env_written_on(part))
+    return None
+
+
+def _told_of(bundle: Path, *, digest: str) -> dict[str, str]:
+    return {BUNDLE_ANNOTATION: digest, ENV_ANNOTATION: written_env(env_of_bundle(bundle))}
 
 
 def _parts(archive: bytes, *, place: str, metadata: Mapping[str, Any]) -> list[Document]:

@@ -10,6 +10,7 @@ from goldgate.contracts.base import ContractError
 from goldgate.contracts.bundle import digest_files
 from goldgate.contracts.cluster import BUNDLE_ANNOTATION, ENV_ANNOTATION
 from goldgate.contracts.env_references import ClashingSecretsError
+from goldgate.contracts.resource_parts import SecretKey
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.cluster_agents import ClusterAgents, env_from_for
 from goldgate.ports.resources import Document
@@ -19,6 +20,7 @@ from tests.fakes.in_memory_resources import InMemoryResources
 
 ENV = {"PATH": os.environ["PATH"], "MODEL_URL": "http://127.0.0.1:1/v1"}
 ASKS_HELPER = "agents: [{agent: helper, description: Knows.}]\n"
+MOVED = json.dumps({"HELPER_KEY": {"env": "HELPER_KEY", "secret": {"name": "elsewhere", "key": "helper"}}})
 RUN = document("TaskRun", "run-1", agentRef="tiny", userMessage="Hello?")
 
 
@@ -221,10 +223,15 @@ class TestFindTask:
 
 
 class TestEnvFromFor:
-    def test_names_the_secrets_of_the_agent_and_of_those_inside_its_bundle(self, tiny: list[Document]):
-        resources = InMemoryResources(*changed(tiny, "LLM", apiKeyFrom=KEY))
+    @pytest.mark.usefixtures("tiny")
+    def test_names_the_secrets_of_the_agent_and_of_those_inside_its_bundle(self, tmp_path: Path):
+        keyed = LLM.replace("  price", "  apiKeyFrom: {env: MODEL_KEY}\n  price")
+        write_folder(tmp_path / "agents/tiny", keyed, named("tiny", ASKS_HELPER))
+        now = applied(tmp_path / "agents/tiny", into=tmp_path / "frozen", env=ENV)
 
-        assert list(env_from_for("tiny", resources=resources)) == ["HELPER_KEY", "MODEL_KEY"]
+        assert list(env_from_for("tiny", resources=InMemoryResources(*now))) == ["HELPER_KEY"]
+        in_cluster = InMemoryResources(*changed(now, "LLM", apiKeyFrom=KEY))
+        assert list(env_from_for("tiny", resources=in_cluster)) == ["HELPER_KEY", "MODEL_KEY"]
 
     def test_follows_agents_of_yaml_alone_to_those_they_ask(self):
         one, two = (
@@ -248,6 +255,55 @@ class TestEnvFromFor:
     def test_waits_for_what_is_missing(self, documents: list[Document]):
         with pytest.raises(TransientError, match="Found no"):
             env_from_for("kind", resources=InMemoryResources(*documents))
+
+    def test_waits_for_what_was_changed_without_being_frozen(self, tiny: list[Document]):
+        """No pod need be made to find that out."""
+        resources = InMemoryResources(*changed(tiny, "LLM", timeoutSeconds=11))
+
+        with pytest.raises(TransientError, match=r"LLM `model` changed since .*goldgate agent apply tiny"):
+            env_from_for("tiny", resources=resources)
+
+    def test_gives_a_run_what_its_own_bundle_needs(self, tmp_path: Path, tiny: list[Document]):
+        """Days after it began, its agent may read other variables, and be another agent."""
+        keyed = LLM.replace("  price", "  apiKeyFrom: {env: NEW_KEY, secret: {name: models, key: new}}\n  price")
+        begun = next(each["metadata"]["annotations"][BUNDLE_ANNOTATION] for each in tiny if each["kind"] == "Agent")
+        write_folder(tmp_path / "agents/tiny", keyed, named("tiny"))
+        now = applied(tmp_path / "agents/tiny", into=tmp_path / "frozen", env=ENV)
+        resources = InMemoryResources(*tiny, *now)
+
+        own = env_from_for("tiny", resources=resources, run="run-1", bundle=begun)
+
+        assert list(own) == ["HELPER_KEY", "NEW_KEY"]
+        assert list(env_from_for("tiny", resources=resources, run="run-1")) == ["NEW_KEY"]
+
+    def test_gives_a_run_its_own_whatever_became_of_the_agent(self, tiny: list[Document]):
+        begun = next(each["metadata"]["annotations"][BUNDLE_ANNOTATION] for each in tiny if each["kind"] == "Agent")
+        parts = [each for each in tiny if each["kind"] == "Part"]
+
+        own = env_from_for("tiny", resources=InMemoryResources(*parts), run="run-1", bundle=begun)
+
+        assert list(own) == ["HELPER_KEY"]
+        with pytest.raises(TransientError, match="Found no Agent"):
+            env_from_for("tiny", resources=InMemoryResources(), run="run-1", bundle=begun)
+
+    def test_takes_the_secret_that_the_cluster_names_now(self, tiny: list[Document]):
+        begun = next(each["metadata"]["annotations"][BUNDLE_ANNOTATION] for each in tiny if each["kind"] == "Agent")
+        moved = [
+            {
+                **each,
+                "metadata": {
+                    **each["metadata"],
+                    "annotations": {**each["metadata"]["annotations"], ENV_ANNOTATION: MOVED},
+                },
+            }
+            if each["kind"] == "Agent"
+            else each
+            for each in tiny
+        ]
+
+        own = env_from_for("tiny", resources=InMemoryResources(*moved), run="run-1", bundle=begun)
+
+        assert own["HELPER_KEY"].secret == SecretKey(name="elsewhere", key="helper")
 
     @pytest.mark.parametrize("text", ["{", "[1]", json.dumps({"A": {"env": "lower"}})])
     def test_refuses_a_damaged_annotation(self, text: str):

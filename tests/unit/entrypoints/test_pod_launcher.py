@@ -90,9 +90,10 @@ class Bench:
             monotonic_s=lambda: self.runs.clock.now().timestamp(),
         )
 
-    def needs(self, agent: str) -> Mapping[EnvName, FromEnv]:
+    def needs(self, agent: str, run: TaskRun) -> Mapping[EnvName, FromEnv]:
         if self.missing is not None:
             raise TransientError(f"{self.missing} `{agent}`")
+        assert run.metadata.name == "run"
         return SECRET
 
     def tend(self) -> Tended:

@@ -3,14 +3,24 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from goldgate.agent.bundle import seal
 from goldgate.contracts.bundle import BundleError, digest_files
 from goldgate.contracts.cluster import AGENT_LABEL, RUN_LABEL, Part, as_written
+from goldgate.contracts.resource_parts import FromEnv
 from goldgate.domain.digest import digest_bytes
 from goldgate.domain.errors import TransientError
-from goldgate.entrypoints.stored_bundles import PIECE_CHARS, fetch_bundle, parts_of_agent, parts_of_run, store_parts
+from goldgate.entrypoints.stored_bundles import (
+    PIECE_CHARS,
+    env_of_stored,
+    fetch_bundle,
+    parts_of_agent,
+    parts_of_run,
+    store_parts,
+)
 from goldgate.ports.resources import Applied, Document
+from tests.fakes.applied_agents import KEY, inline_agent, inline_llm
 from tests.fakes.in_memory_resources import InMemoryResources
 
 RUN = {
@@ -23,7 +33,7 @@ RUN = {
 
 def bundle(folder: Path, *, random_bytes: int = 10) -> tuple[Path, str]:
     folder.mkdir(parents=True)
-    (folder / "agent.yaml").write_text("kind: Agent\n")
+    (folder / "agent.yaml").write_text(yaml.safe_dump_all([inline_llm(apiKeyFrom=KEY), inline_agent()]))
     (folder / "knowledge.bin").write_bytes(os.urandom(random_bytes))
     return folder, seal(folder, agent="tiny").digest
 
@@ -154,3 +164,17 @@ class TestPartsOfRun:
         (owner,) = part["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["name"], owner["uid"]) == ("TaskRun", "run-1", "uid-of-the-run")
         assert part["metadata"]["labels"] == {RUN_LABEL: "run-1"}
+
+
+class TestEnvOfStored:
+    def test_is_told_by_the_parts_of_an_agent_and_of_a_run(self, tmp_path: Path):
+        path, digest = bundle(tmp_path / "small")
+        of_agent = InMemoryResources(*parts_of_agent(path, digest=digest, agent="kind"))
+        of_run = InMemoryResources(*parts_of_run(path, digest=digest, run=RUN))
+
+        told = [env_of_stored(digest, run="run-1", resources=each) for each in (of_agent, of_run)]
+
+        assert told == [{"MODEL_KEY": FromEnv.model_validate(KEY)}] * 2
+
+    def test_is_unknown_of_a_bundle_that_is_not_there(self):
+        assert env_of_stored("0" * 64, run="run-1", resources=InMemoryResources()) is None
