@@ -103,6 +103,20 @@ class TestPatience:
 
         assert never.now_s <= 3.0
 
+    def test_believes_no_refusal_right_after_the_server_was_away(self):
+        server = Server(*[httpx2.ConnectError("refused")] * 15, answered(403), answered(403), answered(403))
+
+        assert server.patience(refused_within_s=3.0).ask(server) == "answer"
+        assert server.now_s > 10
+
+    def test_believes_every_refusal_where_it_is_told_to(self):
+        server = Server(answered(403))
+
+        with pytest.raises(ApiError):
+            server.patience(refused_within_s=0.0).ask(server)
+
+        assert server.pauses == []
+
     @pytest.mark.parametrize(
         "failure", [answered(404), answered(409), answered(422), answered(500, "request is too large")]
     )

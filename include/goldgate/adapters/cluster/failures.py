@@ -84,7 +84,7 @@ class Patience:
     within_s: float = 60.0
     """A restart takes some 30 s on a loaded control plane: a run that is under way outlives that."""
     refused_within_s: float = 3.0
-    """For refusals that a server which just began takes back."""
+    """For refusals that a server which just began takes back: since the first attempt, or since it was last away."""
     first_pause_s: float = 0.1
     longest_pause_s: float = 2.0
     monotonic_s: Callable[[], float] = time.monotonic
@@ -114,7 +114,7 @@ class Attempts:
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
-        self._began_s = patience.monotonic_s()
+        self._began_s = self._back_s = patience.monotonic_s()
         self._pause_s = patience.first_pause_s
         self.lost_an_answer = False
         """A request may have been carried out without that we know."""
@@ -124,21 +124,28 @@ class Attempts:
         patience = self._patience
         if is_passing(error):
             self.lost_an_answer = True
-            return self.paused(at_least_s=_asked_to_wait_s(error, longest_s=patience.longest_pause_s))
+            may_go_on = self.paused(at_least_s=_asked_to_wait_s(error, longest_s=patience.longest_pause_s))
+            self._back_s = patience.monotonic_s()
+            return may_go_on
         if status_code(error) in _JUST_STARTED and not is_absent(error):
-            return self.paused(within_s=patience.refused_within_s)
+            self._pause_s = min(self._pause_s, patience.refused_within_s / 4)
+            return self._is_left(patience.refused_within_s, since_s=self._back_s) and self.paused()
         return False
 
-    def paused(self, *, within_s: float | None = None, at_least_s: float = 0.0) -> bool:
+    def paused(self, *, at_least_s: float = 0.0) -> bool:
         """Wait before the next attempt, unless the time is over."""
         patience = self._patience
         pause_s = max(self._pause_s, at_least_s)
-        limit_s = patience.within_s if within_s is None else min(within_s, patience.within_s)
-        if patience.monotonic_s() - self._began_s + pause_s > limit_s:
+        if not self._is_left(patience.within_s, since_s=self._began_s, pause_s=pause_s):
             return False
         patience.sleep_s(pause_s)
         self._pause_s = min(self._pause_s * 1.5, patience.longest_pause_s)
         return True
+
+    def _is_left(self, within_s: float, *, since_s: float, pause_s: float | None = None) -> bool:
+        """Whether the next attempt comes in time."""
+        pause_s = self._pause_s if pause_s is None else pause_s
+        return self._patience.monotonic_s() - since_s + pause_s < within_s
 
 
 def _asked_to_wait_s(error: BaseException, *, longest_s: float) -> float:
