@@ -56,6 +56,7 @@ def builder(shared_cluster: ClusterUnderTest) -> dict[str, str]:
     )
     shared_cluster.kubectl("wait", "pod/buildkitd", "--for=condition=Ready", "--timeout=180s")
     return {
+        **os.environ,
         "PATH": f"{buildkit_programs()}:{os.environ['PATH']}",
         "KUBECONFIG": str(shared_cluster.kubeconfig),
         "BUILDKIT_HOST": f"kube-pod://buildkitd?namespace={shared_cluster.namespace}",
