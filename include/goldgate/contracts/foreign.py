@@ -51,14 +51,17 @@ class PythonSpec(ResourceContract):
     """
 
     callable: CallableName
+    """`module:function` of the folder, such as `agent:predict`."""
     requirements: RelativePath | None = None
     """A pip requirements file, every line pinned by `==` and hash. Left out: the standard library only."""
     python_version: str | None = Field(default=None, pattern=r"^3\.(9|[1-9][0-9])$")
     """Left out: the version that freezes it."""
     env: dict[EnvName, str] = Field(default_factory=dict)
+    """Plain values, which anybody may read."""
     env_from: dict[EnvName, FromEnv] = Field(default_factory=dict)
     """Secrets and addresses, read when the process starts: never stored, cut out of what it prints."""
     nature: CallNature = "acts"
+    """What it means to ask it twice."""
     max_concurrency: int = Field(default=8, ge=1, le=256)
     """Requests that one process answers side by side: threads for a function, tasks for an `async` one."""
     start_seconds: float = Field(default=60, gt=0, le=600)

@@ -96,6 +96,7 @@ class LLMSpec(ResourceContract):
     provider: ProviderName | None = None
     """Gives address and key variable where they are not named below."""
     base_url: str | None = Field(default=None, max_length=2000)
+    """Address of the endpoint, up to what stands before `/chat/completions`."""
     base_url_from: FromEnv | None = None
     api_key_from: FromEnv | None = None
     """Left out for an endpoint that asks for no key."""
@@ -107,6 +108,7 @@ class LLMSpec(ResourceContract):
     timeout_seconds: float = Field(default=30, gt=0, le=600)
     """For one attempt."""
     max_retries: int = Field(default=2, ge=0, le=10)
+    """After a failure that may pass."""
     max_request_bytes: int = Field(default=8_000_000, ge=1_000)
     max_response_bytes: int = Field(default=8_000_000, ge=1_000)
     breaker: BreakerSpec = BreakerSpec()

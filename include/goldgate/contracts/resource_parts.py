@@ -62,11 +62,13 @@ class SecretKey(ResourceContract):
 
     name: Name
     key: str = Field(pattern=r"^[-._a-zA-Z0-9]{1,253}$")
+    """Of the value in the Secret."""
 
 
 class FromEnv(ResourceContract):
     """A value that is read from the environment when the agent starts, and never stored."""
 
     env: EnvName
+    """Name of the variable."""
     secret: SecretKey | None = None
     """In a cluster: where the variable comes from. Left out: every pod has it anyway. Elsewhere it says nothing."""

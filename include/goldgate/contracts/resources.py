@@ -27,12 +27,15 @@ class MCPServerSpec(ResourceContract):
     args: list[str] = Field(default_factory=list)
     """A word that names a file of the agent's folder is passed as its absolute path."""
     env: dict[EnvName, str] = Field(default_factory=dict)
+    """Plain values, which anybody may read."""
     env_from: dict[EnvName, FromEnv] = Field(default_factory=dict)
     """Secrets: read from the environment when the server is started, and never stored."""
     url: str | None = Field(default=None, pattern=r"^https?://")
+    """In place of `command`."""
     headers_from: dict[str, FromEnv] = Field(default_factory=dict)
     """Headers of every request to `url`, such as `Authorization`, read from the environment."""
     timeout_seconds: float = Field(default=10, gt=0, le=600)
+    """For one call."""
     max_restarts: int = Field(default=3, ge=0, le=100)
     """How often a program that died is started again within ten minutes."""
     recheck_seconds: float = Field(default=60, ge=0, le=86_400)
@@ -69,7 +72,9 @@ class ToolGrant(ResourceContract):
     """
 
     mcp_server: Name
+    """Name of an MCPServer."""
     allow: list[ToolName] = Field(min_length=1, max_length=MOST_TOOLS)
+    """By the names that the server gives them."""
     pure: list[ToolName] = Field(default_factory=list, max_length=MOST_TOOLS)
     """Change nothing: may be repeated when nobody knows whether a call was made."""
     idempotent: list[ToolName] = Field(default_factory=list, max_length=MOST_TOOLS)
@@ -99,6 +104,7 @@ class AgentGrant(ResourceContract):
     description: str = Field(min_length=1)
     """What the model reads of it."""
     approve: bool = False
+    """A person approves every question to it before it is asked."""
 
 
 class PersonGrant(ResourceContract):
@@ -112,6 +118,7 @@ class Fallback(ResourceContract):
     """What is tried when the model before it cannot answer: another model, a shorter prompt, or both."""
 
     llm: Name | None = None
+    """Name of an LLM."""
     context_tokens: int | None = Field(default=None, ge=200)
     """Of the conversation, the definitions of tools not counted."""
 
@@ -166,6 +173,7 @@ class RetrievalSpec(ResourceContract):
     """How passages are found for a question."""
 
     mode: Literal["none", "lexical", "vector", "hybrid"] = "hybrid"
+    """By words, by vectors, by both, or not at all."""
     candidates: int = Field(default=40, ge=1, le=500)
     """How many passages each ranking contributes before fusion and reranking."""
     k: int = Field(default=5, ge=1, le=200)
@@ -173,8 +181,11 @@ class RetrievalSpec(ResourceContract):
     context_tokens: int = Field(default=1200, ge=1)
     """Budget for all passages together. A passage that does not fit is cut, and the cut is marked."""
     lexical_weight: float = Field(default=1.0, ge=0)
+    """Of the ranking by words, when both are fused."""
     vector_weight: float = Field(default=1.0, ge=0)
+    """Of the ranking by vectors."""
     reranker: Literal["none", "late-interaction"] = "none"
+    """What orders the candidates once more."""
     embedder: EmbedderSpec = EmbedderSpec()
     min_relevance: float = Field(default=0.0, ge=0, le=1)
     """Below this similarity of the best passage the agent refuses: the question is about something else."""
@@ -231,6 +242,7 @@ class RateLimit(ResourceContract):
     """How often one caller may ask."""
 
     requests_per_minute: float = Field(gt=0)
+    """In the long run."""
     burst: int = Field(default=10, ge=1)
     """So many at once, after a pause."""
 
@@ -275,6 +287,7 @@ class SafetySpec(ResourceContract):
     refuse: list[RefusalRule] = Field(default_factory=list, max_length=100)
     """Held to the question in its readable form, before anything else; the first that fits is told."""
     refusal: str = "I cannot help with that."
+    """What is answered when a question is refused."""
     rate_limit: RateLimit | None = None
     """For each caller. None: only the router's own limit holds."""
 
@@ -292,11 +305,14 @@ class AgentSpec(ResourceContract):
     """An agent declared on our runtime."""
 
     description: str = Field(min_length=1)
+    """What it is for, in a sentence."""
     llm: Name
+    """Name of the LLM that answers."""
     prompts: PromptSpec
     corpus: CorpusSpec = CorpusSpec()
     retrieval: RetrievalSpec = RetrievalSpec(mode="none")
     tools: list[ToolGrant] = Field(default_factory=list, max_length=50)
+    """What it may call, server by server."""
     agents: list[AgentGrant] = Field(default_factory=list)
     """Other agents that it may ask."""
     person: PersonGrant | None = None

@@ -121,9 +121,18 @@ class _Merge:
         whole = {key: first[key] for key in first if all(other.get(key) == first[key] for other in others)}
         if any(schema.get("nullable") for schema in having.values()):
             whole["nullable"] = True
+        if "description" not in whole and (text := self._descriptions(having)):
+            whole = {"description": text, **whole}
         for number, schema in having.items():
             self._limit(path, number, {key: schema[key] for key in schema if key not in whole}, schema)
         return whole | self._shared_rules(path, having)
+
+    def _descriptions(self, having: Mapping[int, Schema]) -> str:
+        """Tell what each variant says of a value, which often differs in what stands for it if it is left out."""
+        texts: dict[str, list[str]] = {}
+        for number, schema in having.items():
+            texts.setdefault(schema.get("description", ""), []).append(self._variants[number].name)
+        return " ".join(f"In {' or '.join(names)}: {text}" for text, names in texts.items() if text)
 
     def _limit(self, path: str, number: int, limits: Mapping[str, Any], schema: Schema) -> None:
         for key in _LIMITS.keys() & limits.keys():

@@ -97,6 +97,13 @@ class TestMerged:
             "reason": "FieldValueRequired",
         } in whole[RULES]
 
+    def test_tells_what_each_says_of_a_value(self):
+        one, other = {**TEXT, "description": "Default: a"}, {**TEXT, "description": "Default: b"}
+
+        whole = merge(thing({**SPECIAL, "a": one}), thing({"a": other}))
+
+        assert whole["properties"]["a"]["description"] == "In a special one: Default: a In a general one: Default: b"
+
     def test_refuses_one_name_for_two_things(self):
         with pytest.raises(NotStructuralError, match=r"`\.a`"):
             merge(thing({**SPECIAL, "a": TEXT}), thing({"a": {"type": "integer"}}))
