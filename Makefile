@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down status logs test test-cluster check format lock
+.PHONY: help install demo up down status logs test test-cluster fault-drill check format lock
 
 AGENT ?= airflow-helper
 NAME ?=
@@ -72,6 +72,9 @@ test: install ## Every test that needs no cluster
 
 test-cluster: install ## The tests on a real cluster: the kubeconfig given in GOLDGATE_TEST_KUBECONFIG, kind, k3d, or one node of our own
 	@PYTHONPATH=.:include exec $(PY) -m tests.cluster -n $(WORKERS) --dist loadfile tests/cluster
+
+fault-drill: install ## Break a cluster in every way we know, and write include/docs/fault-drill.md
+	@PYTHONPATH=.:include exec $(PY) -m tests.cluster.fault_drill
 
 check: install ## Format, lint, types, import contracts, tests: what CI runs
 	@$(VENV)/bin/ruff format --check .

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.cluster.clusters import Found, NoClusterError, any_cluster
+from tests.cluster.clusters import Found, NoClusterError, any_cluster, prepare
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NO_CLUSTER = 3
@@ -35,8 +35,7 @@ def main() -> int:
 
 def _test(found: Found) -> int:
     env = {**os.environ, **found.env}
-    crds = ["kubectl", "--kubeconfig", env["GOLDGATE_TEST_KUBECONFIG"], "apply", "--server-side"]
-    subprocess.run([*crds, "-k", str(CHECKOUT / "include" / "deploy" / "crds")], env=env, check=True)
+    prepare(env)
     arguments = sys.argv[1:] or [str(CHECKOUT / "tests" / "cluster")]
     calm = _pytest("-m", "not disruptive", *arguments, env=env)
     alone = _pytest("-m", "disruptive", *arguments, "-n", "0", env=env)

@@ -19,6 +19,7 @@ from tests.cluster.one_node.cluster import PROGRAMS, up
 from tests.cluster.one_node.network import missing_programs
 
 _KIND = "goldgate-test"
+_CRDS = Path(__file__).resolve().parents[2] / "include" / "deploy" / "crds"
 
 
 class NoClusterError(Exception):
@@ -55,6 +56,12 @@ def any_cluster() -> Iterator[Found]:
     else:
         with _one_node() as found:
             yield found
+
+
+def prepare(env: Mapping[str, str]) -> None:
+    """Have a cluster know our custom resources, as they are now."""
+    apply = ["kubectl", "--kubeconfig", env["GOLDGATE_TEST_KUBECONFIG"], "apply", "--server-side", "--force-conflicts"]
+    subprocess.run([*apply, "-k", str(_CRDS)], env=dict(env), check=True, stdout=subprocess.DEVNULL)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,35 +73,24 @@ class ClusterUnderTest:
         return subprocess.run(command, input=stdin, check=False, capture_output=True, text=True)
 
 
-@pytest.fixture(scope="session")
-def whole_cluster() -> ClusterUnderTest:
-    """The cluster without a namespace of one's own."""
-    kubeconfig = os.environ.get("GOLDGATE_TEST_KUBECONFIG")
+def cluster_of(env: Mapping[str, str]) -> ClusterUnderTest | None:
+    """Read which cluster there is, without a namespace of one's own. None: there is none."""
+    kubeconfig = env.get("GOLDGATE_TEST_KUBECONFIG")
     if not kubeconfig:
-        pytest.skip("no cluster: `make test-cluster` finds or starts one")
-    folder = os.environ.get("GOLDGATE_TEST_NODE")
+        return None
+    folder = env.get("GOLDGATE_TEST_NODE")
     return ClusterUnderTest(
         kubeconfig=Path(kubeconfig),
         namespace="default",
-        images=json.loads(os.environ.get("GOLDGATE_TEST_IMAGES", "{}")),
-        reachable_host=os.environ.get("GOLDGATE_TEST_HOST", ""),
+        images=json.loads(env.get("GOLDGATE_TEST_IMAGES", "{}")),
+        reachable_host=env.get("GOLDGATE_TEST_HOST", ""),
         node=take_up(Path(folder)) if folder else None,
     )
 
 
-@pytest.fixture
-def cluster(whole_cluster: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
-    """The cluster with a fresh namespace for one test, which takes restricted pods only."""
-    yield from _namespaced(whole_cluster)
-
-
-@pytest.fixture(scope="module")
-def shared_cluster(whole_cluster: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
-    """The cluster with a fresh namespace for all tests of a module."""
-    yield from _namespaced(whole_cluster)
-
-
-def _namespaced(whole: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+@contextmanager
+def namespaced(whole: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+    """Have a fresh namespace, which takes restricted pods only."""
     own = replace(whole, namespace=f"test-{secrets.token_hex(4)}")
     own.kubectl("create", "namespace", own.namespace)
     own.kubectl("label", "namespace", own.namespace, RESTRICTED)
@@ -110,3 +100,26 @@ def _namespaced(whole: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
         yield own
     finally:
         own.kubectl("delete", "namespace", own.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def whole_cluster() -> ClusterUnderTest:
+    """The cluster without a namespace of one's own."""
+    found = cluster_of(os.environ)
+    if found is None:
+        pytest.skip("no cluster: `make test-cluster` finds or starts one")
+    return found
+
+
+@pytest.fixture
+def cluster(whole_cluster: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+    """The cluster with a fresh namespace for one test."""
+    with namespaced(whole_cluster) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def shared_cluster(whole_cluster: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
+    """The cluster with a fresh namespace for all tests of a module."""
+    with namespaced(whole_cluster) as own:
+        yield own
