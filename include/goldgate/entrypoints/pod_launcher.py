@@ -280,7 +280,7 @@ class PodLauncher:
         return min(max(left_s, 0.0) + _DEADLINE_GRACE_S, self.settings.deadline_seconds)
 
     def _failed(self, seen: Seen, advice: str) -> Decision | None:
-        """Record that a run failed, and end its pod if it still tries to begin."""
+        """Record that a run failed. Its pod is no more than one of a run that is over: the next look sees to it."""
         if seen.pod is not None and seen.pod.phase is not PodPhase.PENDING:
             self.dead.add(OWNER + seen.pod.name)
         if seen.pod is None and seen.counted.launches.launched:
@@ -290,8 +290,6 @@ class PodLauncher:
             self.recorder.abandon(seen.run.metadata.name, why)
         except RunHeldError:
             return Follow(detail="It has just begun after all")
-        if seen.pod is not None and seen.pod.is_alive:
-            self.pods.end(seen.pod.name)
         return None
 
     def _remember_made(self, seen: Seen) -> None:

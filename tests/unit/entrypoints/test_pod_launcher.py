@@ -331,6 +331,62 @@ class TestTend:
         assert (tended.run.status.error or "").startswith("deadline: ")
         assert len(bench.pods.orders) == 1
 
+    def test_obeys_an_order_to_end_without_a_pod(self):
+        bench = Bench()
+        bench.runs.store.post("run", RunWord(id="w", at=bench.runs.clock.now(), by="ann", cancels=True, text="no"))
+
+        tended = bench.tend()
+
+        assert (tended.decision, tended.run.status.error) == (Over(), "cancelled by ann: no")
+        assert bench.pods.orders == []
+
+    def test_ends_a_pod_that_has_not_begun_what_is_over(self):
+        bench = Bench()
+        bench.tend()
+        bench.launcher().recorder.abandon("run", "not needed")
+
+        bench.tend()
+
+        assert bench.pods.ended == ["run-1"]
+
+    def test_removes_a_pod_that_another_has_followed(self):
+        bench = Bench(plans=ASKING)
+        bench.tend()
+        bench.work()
+        bench.runs.answer_all()
+
+        bench.tend()
+
+        assert list(bench.pods.pods) == ["run-2"]
+
+    def test_takes_the_run_from_the_last_pod_that_it_may_lose(self):
+        bench = Bench(spec=SPEC.model_copy(update={"max_losses": 0}))
+        bench.tend()
+        bench.work(dies_at=12)
+        bench.pods.vanish("run-1")
+
+        tended = bench.tend()
+
+        assert "vanished" in (tended.run.status.error or "")
+
+    def test_reads_the_record_after_the_pod_which_may_just_have_come_to_its_end(self):
+        """The other way round a pod that ended in between is taken for lost."""
+        bench = Bench()
+        bench.tend()
+        look = bench.pods.look
+
+        def ends_just_now(name: str, *, run_uid: str) -> Any:
+            if bench.pods.pods[name].is_alive:
+                bench.work()
+            return look(name, run_uid=run_uid)
+
+        bench.pods.look = ends_just_now  # type: ignore[method-assign]
+
+        tended = bench.tend()
+
+        assert tended.decision == Over()
+        assert bench.counts.counts["run"].lost == 0
+
     def test_says_so_when_there_is_no_such_run(self):
         bench = Bench()
         bench.counts.read = lambda _: None  # type: ignore[method-assign]
@@ -413,6 +469,19 @@ class TestALauncherThatIsKilled:
         assert [order.name for order in bench.pods.orders] == ["run-1", "run-2"]
         assert bench.counts.counts["run"].lost == 1
         assert bench.reasons().count("PodLost") == 1
+
+    def test_leaves_a_pod_to_the_next_that_knows_by_then_that_it_was_there(self):
+        """Made, and not noted: if the next one did not note it either, a pod that vanished would be made again."""
+        bench = Bench()
+        self.killed(bench, 3)
+        seen = list(bench.pods.pods)
+        bench.tend()
+        bench.pods.vanish("run-1")
+
+        tended = bench.tend()
+
+        assert seen == ["run-1"]
+        assert tended.pod == "run-2"
 
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.integers(0, 25), max_size=5), st.lists(st.integers(0, 25), max_size=3))
