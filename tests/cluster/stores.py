@@ -99,6 +99,8 @@ class CutWire(httpx2.BaseTransport):
     """So many of the next writes do not arrive."""
     lost_answers: int = 0
     """So many of the next writes arrive, and nobody hears of it."""
+    is_down: bool = False
+    """Nothing arrives."""
     seen: list[httpx2.Request] = field(default_factory=list)
     """All that arrived."""
     before: Callable[[httpx2.Request], None] = lambda _: None
@@ -107,6 +109,8 @@ class CutWire(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         with self._lock:
             is_write = request.method != "GET"
+            if self.is_down:
+                raise httpx2.ConnectError("refused")
             if is_write and self.lost_requests:
                 self.lost_requests -= 1
                 raise httpx2.ConnectError("cut on the way there")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import httpx2
 import pytest
@@ -14,12 +15,18 @@ from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
 from goldgate.adapters.system_clock import SystemClock
+from goldgate.agent.driver import TaskRunDriver
+from goldgate.contracts.task_runs import TaskSpec
 from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.runs.events import ModelReplied, ToolReturned
+from goldgate.domain.runs.state import Call, Phase
+from goldgate.ports.agents import Agent
 from goldgate.ports.task_runs import Lease, LeaseLostError, RunHeldError
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.stores import TASK_RUN, CutWire, emptied, object_of, opened, over_a_wire, prepared
 from tests.contracts.test_task_run_store_port import detail_of, run, word
 from tests.fakes.frozen_clock import FrozenClock
+from tests.fakes.scripted_work import ScriptedWork, wants
 
 
 @dataclass
@@ -174,6 +181,55 @@ def forbid_writes(request: httpx2.Request) -> None:
     if request.method == "PATCH":
         status = {"kind": "Status", "message": "forbidden here", "code": 403, "reason": "Forbidden"}
         raise ApiError(request=request, response=httpx2.Response(403, json=status, request=request))
+
+
+class OneAgent:
+    """Implements `goldgate.ports.agents.Agent`, as far as a run needs it."""
+
+    digest, prompt_id, model = "d" * 64, "a@0", "m"
+
+    def __init__(self, work: ScriptedWork) -> None:
+        self._work = work
+
+    def work(self, *_: object, **__: object) -> ScriptedWork:
+        return self._work
+
+    def close(self) -> None:
+        pass
+
+
+class TestARunThatIsWorkedOn:
+    def test_goes_on_when_the_api_server_was_away_while_it_called_a_tool(self, reached: Cluster):
+        emptied(reached)
+        pauses: list[float] = []
+
+        def wait(seconds: float) -> None:
+            pauses.append(seconds)
+            wire.is_down = len(pauses) < 20
+
+        def act(call: Call) -> ToolReturned:
+            wire.is_down = True
+            return ToolReturned(call_id=call.id, content="done")
+
+        work = ScriptedWork(wants("pay"), ModelReplied(content="paid"), tool=act)
+        patience = Patience(monotonic_s=lambda: sum(pauses), sleep_s=wait)
+        with over_a_wire(reached) as (cut, wire), opened(cut, clock=SystemClock(), patience=patience) as store:
+            driver = TaskRunDriver(
+                store=store,
+                open_agent=lambda *_: cast("Agent", OneAgent(work)),
+                find_task=lambda name: TaskSpec(agent_ref="a", user_message=name),
+                clock=SystemClock(),
+                owner="o",
+                renew_every_s=0.05,
+                listen_every_s=1.0,
+            )
+
+            done = driver.run(run())
+
+            assert (done.status.output, done.status.phase) == ("paid", Phase.FINAL_ANSWER)
+            assert [call.name for call in work.made] == ["pay"]
+            assert store.read("r1") == done
+            assert len(pauses) >= 20
 
 
 class TestTheFence:

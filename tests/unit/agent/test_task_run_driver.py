@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from goldgate.agent.driver import TaskRunDriver
+from goldgate.agent.driver import TaskRunDriver, named
 from goldgate.agent.lease_keeper import LeaseKeeper
 from goldgate.agent.recorded_delegate import sub_run_name
 from goldgate.agent.run_interruptions import GuardedWork, Interruptions, RunInterruptedError
@@ -570,6 +570,28 @@ class TestALeaseThatIsLost:
             with pytest.raises(LeaseLostError):
                 keeper.check()
 
+    @pytest.mark.parametrize("failure", [OSError("disk"), PermanentError("refused"), TransientError("away")])
+    def test_is_kept_through_renewals_that_fail(self, failure: Exception):
+        renewed = threading.Event()
+        failures = [failure] * 3
+
+        class Failing(InMemoryTaskRunStore):
+            def renew(self, lease, *, for_s):
+                if failures:
+                    raise failures.pop()
+                super().renew(lease, for_s=for_s)
+                renewed.set()
+
+        clock = FrozenClock()
+        store = Failing(clock=clock)
+        store.create(task_run())
+        lease = store.take("run", owner="one", for_s=30)
+
+        with LeaseKeeper(store, lease, for_s=30, clock=clock, every_s=0.001) as keeper:
+            assert renewed.wait(10)
+
+            keeper.check()
+
     def test_is_not_lost_while_it_is_renewed(self):
         clock = FrozenClock()
         store = InMemoryTaskRunStore(clock=clock)
@@ -601,7 +623,7 @@ class TestTimeThatWasLost:
         desk = Desk()
         desk.store.create(task_run())
         lease = desk.store.take("run", owner="dead", for_s=30)
-        begun = desk.driver._named(task_run())
+        begun = named(task_run())
         status = begun.status.model_copy(
             update={"phase": Phase.READY_FOR_LLM, "start_time": desk.clock.now(), "update_time": desk.clock.now()}
         )
