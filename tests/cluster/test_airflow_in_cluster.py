@@ -19,7 +19,7 @@ from goldgate.entrypoints import local
 from goldgate.entrypoints.local_airflow import password_of
 from goldgate.entrypoints.settings import Settings
 from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.world import AGENT, ANSWER, API, Place, World, settle
+from tests.cluster.world import AGENT, ANSWER, API, Place, World, bring_agent, settle
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +62,15 @@ class Airflow:
 
     def state(self, run_id: str) -> str | None:
         return self.task(run_id)["state"]
+
+    def question(self) -> dict[str, Any] | None:
+        """What waits for a person."""
+        found = self.ask("GET", "dags/~/dagRuns/~/hitlDetails", params={"response_received": False})["hitl_details"]
+        return found[0]["task_instance"] if found else None
+
+    def answer(self, question: dict[str, Any], option: str) -> None:
+        asked = f"dags/{question['dag_id']}/dagRuns/{question['dag_run_id']}/taskInstances/ask/-1/hitlDetails"
+        self.ask("PATCH", asked, json={"chosen_options": [option], "params_input": {"text": ""}})
 
     def clear(self, run_id: str) -> None:
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["run"], "only_failed": False}
@@ -269,8 +278,23 @@ class TestATaskRunOfTheOperator:
         assert phase(place.cluster, name) == "FinalAnswer"
         assert launched(place.cluster, name) == 1
 
+    def test_asks_a_person_in_the_ui_and_goes_on_with_the_answer(self, airflow: Airflow, place: Place):
+        bring_agent(place, "careful", approve=["book"])
+        airflow.trigger("asked", agent="careful", user_message="Book the blue room.")
+
+        question = awaited(airflow.question, what="nobody was asked")
+        booked = len(place.world.booked)
+        airflow.answer(question, "Approve")
+
+        awaited(lambda: airflow.state("asked") == "success", what="the task never ended")
+        assert airflow.result("asked")["output"] == ANSWER
+        assert len(place.world.booked) == booked + 1
+
     def test_is_ended_with_its_pod_when_its_task_is_marked_failed(self, airflow: Airflow, place: Place):
         with self.held(airflow, place, "unwanted") as name:
+            # Airflow tells nobody but a trigger that runs.
+            awaited(lambda: "trigger agent_task_run/unwanted" in airflow.log("unwanted"), what="no trigger took it up")
+
             airflow.mark("unwanted", "failed")
 
             awaited(lambda: phase(place.cluster, name) in OVER, what="the run was never ended")

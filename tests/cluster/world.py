@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,7 +73,14 @@ class Gate:
 class World:
     """A model that asks for one booking, a tool that makes it, and who came by."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, model_s: float = 0.0) -> None:
+        """Serve on a free port.
+
+        Args:
+            host: The address to serve on.
+            model_s: How long the model takes to reply, in seconds.
+        """
+        self._model_s = model_s
         self.asking, self.answering, self.booking = Gate(), Gate(), Gate()
         self.model_calls = 0
         self.booked: list[str] = []
@@ -91,6 +99,7 @@ class World:
         """Ask for the tool first, where there is one, and answer when its result is there."""
         with self._lock:
             self.model_calls += 1
+        time.sleep(self._model_s)
         if request.get("tools") and not any(message["role"] == "tool" for message in request["messages"]):
             self.asking.pass_through()
             return completion(None, tool_calls=[_CALL], finish_reason="tool_calls")
@@ -193,14 +202,25 @@ def settle(
         folder=folder,
     )
     place.settings_file.write_text(yaml.safe_dump(pod_settings(cluster, world)))
-    agent = write_folder(folder / AGENT, _documents(world), files={})
+    bring_agent(place, AGENT, idempotent=["book"])
+    return place
+
+
+def bring_agent(place: Place, name: str, **grant: list[str]) -> None:
+    """Freeze an agent and apply it.
+
+    Args:
+        place: Where it is applied.
+        name: What it is called.
+        grant: What is known of its tool: lists of the grant, as in `idempotent=["book"]`.
+    """
+    agent = write_folder(place.folder / name, _documents(place.world, name=name, grant=grant), files={})
     pin_tools(agent)
-    settings = Settings.from_env({"GOLDGATE_HOME": str(folder / "home"), "GOLDGATE_AGENTS": str(folder)})
+    settings = Settings.from_env({"GOLDGATE_HOME": str(place.folder / "home"), "GOLDGATE_AGENTS": str(place.folder)})
     bundle = frozen_folder(agent, settings=settings, env=dict(os.environ))
-    reached = connect(place.access, namespace=cluster.namespace)
+    reached = connect(place.access, namespace=place.cluster.namespace)
     apply_agent(bundle, resources=ClusterResources(reached))
     reached.client.close()
-    return place
 
 
 def pod_settings(cluster: ClusterUnderTest, world: World) -> dict[str, Any]:
@@ -215,20 +235,20 @@ def pod_settings(cluster: ClusterUnderTest, world: World) -> dict[str, Any]:
     return {"apiVersion": API, "kind": "PodSettings", "metadata": {"name": "pods"}, "spec": spec}
 
 
-def _documents(world: World) -> str:
+def _documents(world: World, *, name: str, grant: Mapping[str, list[str]]) -> str:
     agent = {
         "description": "Books rooms.",
         "llm": "model",
         "prompts": {"system": "prompts/system.md", "user": "prompts/user.md"},
-        "tools": [{"mcpServer": "rooms", "allow": ["book"], "idempotent": ["book"]}],
+        "tools": [{"mcpServer": "rooms", "allow": ["book"], **grant}],
         "limits": {"timeoutSeconds": 600},
     }
     documents = [
         ("LLM", "model", {"model": "scripted-1", "baseUrl": f"{world.url}/v1", "free": True, "timeoutSeconds": 300}),
         ("MCPServer", "rooms", {"url": f"{world.url}/mcp", "timeoutSeconds": 300}),
-        ("Agent", AGENT, agent),
+        ("Agent", name, agent),
     ]
     return "---\n".join(
-        yaml.safe_dump({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec})
-        for kind, name, spec in documents
+        yaml.safe_dump({"apiVersion": API, "kind": kind, "metadata": {"name": called}, "spec": spec})
+        for kind, called, spec in documents
     )
