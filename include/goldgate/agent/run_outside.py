@@ -68,9 +68,12 @@ class OutsideRecorder:
             detail: What a person reads.
             about: What of it tells causes apart: its words may change with every look.
         """
+        run = self.store.read(name)
+        if run is not None and _tells(run, about):
+            # Its lease is not even taken: the time since its last record would count as worked by whoever had it.
+            return
         with self._record(name) as record:
-            told = [event.message for event in record.run.status.events if event.reason == _WAITING]
-            if not record.state.phase.is_terminal and not any(about in message for message in told):
+            if not record.state.phase.is_terminal and not _tells(record.run, about):
                 record.note(_WAITING, detail)
                 record.flush()
 
@@ -136,6 +139,10 @@ class OutsideRecorder:
 
     def _cancels(self, name: str) -> Callable[..., None]:
         return lambda state: cancel_sub_runs(state, self.store, clock=self.clock, by=f"run {name}")
+
+
+def _tells(run: TaskRun, about: str) -> bool:
+    return any(event.reason == _WAITING and about in event.message for event in run.status.events)
 
 
 def _previewed(run: TaskRun) -> TaskRun:

@@ -90,6 +90,18 @@ class TestTellWaiting:
         events = recorded(runs).status.events
         assert [event.message for event in events] == ["No node: 0/0 fit", "No image: not found"]
 
+    def test_is_no_work_however_long_it_takes(self, runs):
+        """A pod that ended in the middle is followed by one that does not start for an hour."""
+        runs.live(RUN, dies_at=9)
+        before = recorded(runs).status.usage.active_seconds
+        recorder(runs).free("run", lost="Pod `run-1` vanished.")
+
+        for minute in range(60):
+            recorder(runs).tell_waiting("run", f"No node: looked {minute} times", about="No node")
+            runs.clock.advance(timedelta(minutes=1))
+
+        assert runs.live(RUN).status.usage.active_seconds - before < 20
+
     def test_leaves_a_run_with_all_that_it_needs_to_begin(self, runs):
         """Keys of its calls begin with its id: two runs without one would share them."""
         runs.store.create(RUN)
