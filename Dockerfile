@@ -1,9 +1,12 @@
 # The Airflow image. BASE may be Apache's image or Astronomer's runtime: both are Debian with Airflow, Python and a user
 # to run as. Pin it by digest.
 #
-#   docker build --build-arg BASE=apache/airflow:3.3.2-python3.11 .
+#   docker build --build-arg BASE=apache/airflow:3.3.2-python3.11 --build-arg REVISION="$(git rev-parse HEAD)" .
 #   docker build --build-arg BASE=<the `-base` image of an Astro Runtime with Airflow 3.3> \
 #       --build-arg HOME_FOLDER=/usr/local/airflow --build-arg RUN_AS=astro .
+#
+# The runtime's other image, without `-base`, installs requirements.txt and packages.txt by itself before it comes here;
+# that is why there is a packages.txt, with nothing in it.
 ARG BASE=apache/airflow:3.3.2-python3.11
 FROM ${BASE}
 
@@ -24,4 +27,7 @@ COPY dags ./dags
 COPY plugins ./plugins
 COPY include ./include
 
-ENV PYTHONPATH=${HOME_FOLDER}/include
+# There is no repository in here: images that are built from here tell this revision.
+ARG REVISION=
+ENV PYTHONPATH=${HOME_FOLDER}/include \
+    GOLDGATE_REVISION=${REVISION}
