@@ -30,6 +30,10 @@ _WAITING = "PodWaiting"
 """Reason, in a history, of a process that does not begin."""
 
 
+FROM_OUTSIDE = frozenset({_LOST, _WAITING})
+"""Reasons that only whoever launches processes writes into a history."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutsideRecorder:
     """Records what a run's own process cannot. Every method raises `RunHeldError` while another one works on it."""

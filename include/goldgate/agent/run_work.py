@@ -41,6 +41,9 @@ FindTask = Callable[[str], TaskSpec]
 LEASE_S: Final = 30.0
 """A process that hangs keeps its run so long. One that died gives it up at once, on the same machine."""
 
+INTERRUPTED_REASON: Final = "Interrupted"
+"""In a history: a process that was asked to end let go of the run in good order."""
+
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _LISTEN_EVERY_S: Final = 0.5
@@ -304,7 +307,7 @@ class RunWork:
             return
         worked_s = self.record.unrecorded_s if is_at_work(state) else 0.0
         worked = replace(state, spent=state.spent + Spent(active_s=worked_s))
-        told = Happening(reason="Interrupted", message=why)
+        told = Happening(reason=INTERRUPTED_REASON, message=why)
         self._take(Step(state=worked, history=(told,), effect=Effect.STOP))
 
     def _take(self, step: Step) -> Step:

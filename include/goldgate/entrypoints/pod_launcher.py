@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Final
 
 from goldgate.agent.run_interruptions import deadline_of
-from goldgate.agent.run_outside import OutsideRecorder, waits_for_agent
+from goldgate.agent.run_outside import FROM_OUTSIDE, OutsideRecorder, waits_for_agent
+from goldgate.agent.run_work import INTERRUPTED_REASON
 from goldgate.contracts.cluster import AGENT_LABEL
 from goldgate.contracts.pods import PodSettingsSpec
 from goldgate.contracts.resource_parts import EnvName, FromEnv
@@ -165,12 +166,14 @@ class PodLauncher:
 
     def _facts(self, run: TaskRun) -> RunFacts:
         status = run.status
+        own = [event for event in status.events if event.reason not in FROM_OUTSIDE]
         return RunFacts(
             name=run.metadata.name,
             is_over=status.phase.is_terminal,
             waits_for_person=not status.phase.is_terminal and not self.recorder.has_work(run),
             waits_for_agent=status.progress.waits_for_agent,
-            moved_at=status.update_time,
+            moved_at=own[-1].at if own else None,
+            has_let_go=bool(own) and own[-1].reason == INTERRUPTED_REASON,
         )
 
     def _acted(self, seen: Seen) -> Decision | None:

@@ -99,6 +99,15 @@ class Bench:
     def tend(self) -> Tended:
         return self.launcher().tend("run")
 
+    def drain(self) -> None:
+        """Have the latest pod asked to end in the middle of its work, and removed by the cluster."""
+        name = self.pods.orders[-1].name
+        self.runs.clock.advance(timedelta(seconds=1))
+        driver = self.driver(Life(OWNER + name))
+        driver.stop.set()
+        driver.go_on("run")
+        self.pods.vanish(name)
+
     def work(self, *, dies_at: int | None = None) -> None:
         """Have the latest pod do its work, as far as it comes; its exit code is that of the program."""
         name = self.pods.orders[-1].name
@@ -201,6 +210,33 @@ class TestTend:
         assert bench.recorded().status.phase is Phase.FINAL_ANSWER
         assert "PodLost" in bench.reasons()
         assert max(bench.runs.world.effects.values()) == 1
+
+    def test_counts_no_loss_where_pods_are_drained_as_often_as_may_be(self):
+        bench = Bench()
+        for _ in range(6):
+            bench.tend()
+            bench.drain()
+
+        tended = bench.tend()
+
+        assert tended.pod == "run-7"
+        assert bench.counts.counts["run"].lost == 0
+        assert "PodLost" not in bench.reasons()
+
+    def test_gives_up_on_pods_that_do_nothing_whatever_is_noted_of_them(self):
+        """Taking back a lease is recorded too, and is no sign that the pod did anything."""
+        bench = Bench()
+        bench.tend()
+        bench.work(dies_at=12)
+        for _ in range(30):
+            tended = bench.tend()
+            bench.runs.clock.advance(timedelta(seconds=1))
+            if tended.run.status.phase.is_terminal:
+                break
+            bench.runs.store.release(bench.runs.store.take("run", owner="pod/run-9", for_s=5))
+            bench.pods.become(tended.pod, PodPhase.ENDED, exit_code=75)
+
+        assert "none recorded anything" in (tended.run.status.error or "")
 
     def test_ends_the_run_after_too_many_losses_with_what_to_do(self):
         bench = Bench()

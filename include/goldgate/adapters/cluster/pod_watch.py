@@ -37,6 +37,7 @@ _LONGEST_PAUSE_S: Final = 10.0
 _WATCH_S: Final = 300
 """After which the server ends a watch, so that one whose other end has silently gone is not waited for for ever."""
 
+_SILENT_S: Final = _WATCH_S + 30.0
 _ANSWER_S: Final = 10.0
 _LONGEST_LOG_PAUSE_S: Final = 2.0
 """A pod may begin at any time, and is read from its beginning then."""
@@ -133,10 +134,13 @@ class ClusterPodWatch:
                 watched = self._client.watch(kind, resource_version=version, server_timeout=_WATCH_S, **selectors)
                 # It is one, and holds a connection.
                 async with aclosing(cast("AsyncGenerator[tuple[str, Any], None]", watched)) as events:
-                    async for what, each in events:
+                    while True:
+                        what, each = await asyncio.wait_for(anext(events), _SILENT_S)
                         pause_s = self._first_pause_s
                         _change(objects, what, dict(each))
                         yield objects
+            except TimeoutError:
+                continue  # nothing happened, or nobody is there any more to tell it
             except FAILURES as error:
                 _log.warning("cluster.watch_failed", extra={"kind": kind.__name__, "error": str(error)})
                 await asyncio.sleep(pause_s)

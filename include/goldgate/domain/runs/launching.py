@@ -38,7 +38,9 @@ class RunFacts:
     """And nobody has spoken."""
     waits_for_agent: bool = False
     moved_at: datetime | None = None
-    """When it was last recorded."""
+    """When one of its pods last had something happen to it. What launchers record of it does not count."""
+    has_let_go: bool = False
+    """What happened then was that its pod, which was asked to end, let go of it in good order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,8 @@ def _gone(facts: _Facts) -> Decision:
         return Launch(count=count)
     if (waits := _waits(facts)) is not None:
         return waits
-    if count.is_done:
+    if count.is_done or (facts.run.has_let_go and _has_moved(facts)):
+        # Drained in good order, as often as it may be, is no loss.
         return _again(facts, f"Pod `{count.pod}` let go of the run")
     return _lost(facts, f"Pod `{count.pod}` vanished: it was deleted, drained, or its node is gone.")
 
@@ -186,6 +189,8 @@ def _ended(facts: _Facts, pod: PodFacts) -> Decision:
             advice=f"deadline: pod `{pod.name}` was ended by the cluster after all the time that it had. Raise "
             "`deadlineSeconds` of the TaskRun, or that of the PodSettings."
         )
+    if pod.exit_code in {INTERRUPTED, WAITS}:
+        return _again(facts, f"Pod `{pod.name}` ended with exit code {pod.exit_code}")
     if pod.is_disrupted or pod.reason in TAKEN_AWAY or pod.reason.startswith("OutOf"):
         return _lost(facts, f"Pod `{pod.name}` was taken away by the cluster: {_words(pod)}.{_too_much(pod)}")
     return _exited(facts, pod)
@@ -196,8 +201,6 @@ def _exited(facts: _Facts, pod: PodFacts) -> Decision:
     if code is None:
         return _lost(facts, f"Pod `{pod.name}` failed, and no more is known than: {_words(pod) or 'nothing'}.")
     found = f"Pod `{pod.name}` ended with exit code {code}"
-    if code in {INTERRUPTED, WAITS}:
-        return _again(facts, found)
     if code == IMPOSSIBLE:
         return Fail(advice=pod.message.strip() or f"{found}: the run is impossible as it is. See its log.")
     if code == USAGE or pod.reason in CANNOT_RUN:
@@ -224,15 +227,19 @@ def _waits(facts: _Facts) -> Decision | None:
 
 def _again(facts: _Facts, found: str) -> Decision:
     """Launch another pod after one that let go in good order: no loss, if it came on."""
-    moved, since = facts.run.moved_at, facts.count.since
-    has_moved = moved is not None and since is not None and moved > since
-    in_vain = 0 if has_moved else facts.count.in_vain + 1
+    in_vain = 0 if _has_moved(facts) else facts.count.in_vain + 1
     if in_vain > MOST_IN_VAIN:
         return Fail(
             advice=f"{found}, as the {MOST_IN_VAIN} before it did, and none recorded anything. See the log of the "
             "last, and whether something else works on this run."
         )
     return Launch(count=facts.count.next(facts.run.name, now=facts.now, in_vain=in_vain))
+
+
+def _has_moved(facts: _Facts) -> bool:
+    """Whether the latest pod did anything."""
+    moved, since = facts.run.moved_at, facts.count.since
+    return moved is not None and since is not None and moved > since
 
 
 def _starved(facts: _Facts, pod: PodFacts) -> Decision:

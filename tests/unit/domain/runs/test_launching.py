@@ -198,6 +198,24 @@ class TestDecide:
         assert isinstance(decision, Launch)
         assert decision.count.lost == 0
 
+    @pytest.mark.parametrize("pod", [None, ended(75, "EvictionByEvictionAPI", is_disrupted=True)], ids=str)
+    def test_counts_no_loss_where_a_node_was_drained_in_good_order(self, pod):
+        let_go = replace(RUN, has_let_go=True, moved_at=NOW + timedelta(seconds=1))
+
+        decision = decided(pod, run=let_go, count=replace(FIRST, lost=3))
+
+        assert isinstance(decision, Launch)
+        assert (decision.count.lost, decision.count.why) == (3, "")
+
+    def test_takes_a_pod_for_lost_after_one_that_was_drained(self):
+        """What the pod before it recorded says nothing of this one."""
+        let_go = replace(RUN, has_let_go=True, moved_at=NOW - timedelta(seconds=1))
+
+        decision = decided(None, run=let_go)
+
+        assert isinstance(decision, Launch)
+        assert decision.count.lost == 1
+
     def test_gives_up_on_pods_that_let_go_again_and_again_and_record_nothing(self):
         assert isinstance(decided(ended(75), count=replace(FIRST, in_vain=MOST_IN_VAIN)), Fail)
 
@@ -253,6 +271,7 @@ runs = st.builds(
     is_over=st.booleans(),
     waits_for_person=st.booleans(),
     waits_for_agent=st.booleans(),
+    has_let_go=st.booleans(),
     moved_at=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
 counts = st.builds(
