@@ -214,7 +214,9 @@ class TestVerdicts:
 
     def test_differ_in_all_that_is_excused(self, server: ApiServer):
         """An excuse that is needed no more is taken from the list."""
-        differing = {each.what for each in broken(WHOLE["llm"]) if difference(each, server.refusal_of(each.document))}
+        documents = [each for name in ("llm", "llm elsewhere") for each in broken(WHOLE[name])]
+
+        differing = {each.what for each in documents if difference(each, server.refusal_of(each.document))}
 
         assert differing == EXCUSES.keys()
 
