@@ -17,7 +17,7 @@ from goldgate.ports.pods import PodOrder
 
 DEPLOY = CHECKOUT / "include" / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*.yaml") if path.parent.name != "crds")
-SETTINGS = sorted(path for path in FILES if path.name in {"arms.yaml", "pods.yaml"})
+SETTINGS = sorted(path for path in FILES if path.name in {"arms.yaml", "pod-settings.yaml"})
 HELM_VALUES = sorted((DEPLOY / "airflow").glob("values-*.yaml"))
 
 
