@@ -188,7 +188,7 @@ class PodLauncher:
                 return seen.decision
             case Follow() | WaitForPod():
                 self._remember_made(seen)
-                return self._told(seen.run.metadata.name, seen.decision)
+                return self._told(seen.run, seen.decision)
 
     def _launched(self, seen: Seen, count: Launches) -> Decision | None:
         name = seen.run.metadata.name
@@ -259,19 +259,22 @@ class PodLauncher:
             self.pods.launch(order)
         except PodPostponedError as error:
             postponed = decide_postponed(count, policy=self.policy, now=self.recorder.clock.now(), said=str(error))
-            return self._failed(seen, postponed.advice) if isinstance(postponed, Fail) else self._told(name, postponed)
+            return (
+                self._failed(seen, postponed.advice) if isinstance(postponed, Fail) else self._told(seen.run, postponed)
+            )
         except PodRefusedError as error:
             return self._failed(seen, str(error))
         self.counts.move(name, counted=counted, to=count.made())
         self._remove(seen.pod)
         return Follow()
 
-    def _told(self, name: str, decision: Follow | WaitForPod) -> Decision:
+    def _told(self, run: TaskRun, decision: Follow | WaitForPod) -> Decision:
         """Have the history tell what is waited for."""
-        if isinstance(decision, WaitForPod) and decision.about:
+        about = decision.about if isinstance(decision, WaitForPod) else ""
+        if about and not any(about in event.message for event in run.status.events):
             # Else its pod has just begun after all.
             with suppress(RunHeldError):
-                self.recorder.tell_waiting(name, decision.detail, about=decision.about)
+                self.recorder.tell_waiting(run.metadata.name, decision.detail, about=about)
         return decision
 
     def _deadline_s(self, run: TaskRun) -> float:
