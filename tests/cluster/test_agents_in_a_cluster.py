@@ -77,6 +77,7 @@ class TestAgentsOfYamlAlone:
             place.world.answering.await_one()
             apply(place, *polite(place.world, llm="other"))
             place.cluster.kubectl("delete", "pod", "steady-1", "--grace-period=0", "--force")
+            place.world.answering.await_one()
 
         told = tended.over()
 
@@ -112,7 +113,8 @@ class TestAgentApply:
 
     def test_has_runs_wait_until_what_was_changed_is_frozen(self, place: Place):
         """What people read in the cluster is what runs."""
-        place.cluster.kubectl("patch", "agent", AGENT, "--type=merge", "-p", '{"spec": {"description": "Another."}}')
+        another = {"spec": {"description": "Another.", "limits": {"maxSteps": 9}}}
+        place.cluster.kubectl("patch", "agent", AGENT, "--type=merge", "-p", json.dumps(another))
         tended = Tended(place, "drifted").begin()
         tended.await_reason(f"goldgate agent apply {AGENT}")
 
@@ -120,6 +122,7 @@ class TestAgentApply:
 
         assert "agent.goldgate.dev/clerk configured" in done.stdout
         assert tended.over()["phase"] == "FinalAnswer"
+        assert tended.launched() == 1
 
 
 class TestTaskCommands:

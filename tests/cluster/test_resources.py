@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -23,17 +24,26 @@ class TestClusterResources(ResourcesContract):
 
 class TestRefusals:
     def test_tell_what_the_api_server_says(self, resources: Resources):
-        with pytest.raises(PermanentError, match=r"would not apply LLM `model`: .*one of `provider`, `baseUrl`"):
+        with pytest.raises(PermanentError, match=r"would not create LLM `model`: .*one of `provider`, `baseUrl`"):
             resources.apply({**llm(), "spec": {"model": "m-1"}})
 
     def test_tell_of_a_field_that_nobody_knows(self, resources: Resources):
-        with pytest.raises(PermanentError, match=r"colour.*kubectl apply -k include/deploy/crds"):
+        with pytest.raises(PermanentError, match=r"without all that was applied.*kubectl apply -k include/deploy/crds"):
             resources.apply(llm(colour="red"))
 
-    def test_what_kubectl_applied_is_taken_over(self, resources: Resources, cluster: ClusterUnderTest):
-        """Whoever runs the command means what stands in the document."""
-        cluster.kubectl("apply", "-f", "-", stdin=str(llm(timeoutSeconds=12)).replace("'", '"'))
+    def test_tell_when_the_object_is_there_already(self, resources: Resources):
+        resources.apply(llm())
+
+        with pytest.raises(PermanentError, match=r"would not write LLM `model`: .*one of `provider`, `baseUrl`"):
+            resources.apply({**llm(), "spec": {"model": "m-1"}})
+
+
+class TestApply:
+    def test_takes_away_what_kubectl_added(self, resources: Resources, cluster: ClusterUnderTest):
+        """Else whoever is told to apply again would be told so for ever."""
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(llm(timeoutSeconds=12, maxRetries=1)))
 
         resources.apply(llm(timeoutSeconds=13))
 
-        assert cluster.kubectl("get", "llm", "model", "-o", "jsonpath={.spec.timeoutSeconds}") == "13"
+        spec = json.loads(cluster.kubectl("get", "llm", "model", "-o", "jsonpath={.spec}"))
+        assert spec == {"model": "m-1", "provider": "openai", "timeoutSeconds": 13}

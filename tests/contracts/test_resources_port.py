@@ -57,6 +57,19 @@ class ResourcesContract:
         assert found is not None
         assert "timeoutSeconds" not in found["spec"]
 
+    def test_adds_its_labels_and_annotations_to_those_of_others(self, resources: Resources):
+        noted = llm(labels={"of": "x"})
+        noted["metadata"]["annotations"] = {"example.com/by": "somebody"}
+        resources.apply(llm())
+
+        outcomes = [resources.apply(noted), resources.apply(llm(labels={"more": "y"})), resources.apply(noted)]
+
+        found = resources.get("LLM", "model")
+        assert found is not None
+        assert found["metadata"]["labels"] == {"of": "x", "more": "y"}
+        assert found["metadata"]["annotations"] == {"example.com/by": "somebody"}
+        assert outcomes == [Applied.CONFIGURED, Applied.CONFIGURED, Applied.UNCHANGED]
+
     def test_lists_by_name_what_has_the_labels(self, resources: Resources):
         for name, of in (("b", "x"), ("a", "x"), ("c", "y")):
             resources.apply(llm(name, labels={"of": of}))

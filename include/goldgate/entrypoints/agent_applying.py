@@ -93,7 +93,8 @@ def prune_bundles(agent: str, *, resources: Resources, store: TaskRunStore) -> l
     held: defaultdict[str, list[str]] = defaultdict(list)
     for part in resources.all("Part", labels={AGENT_LABEL: agent}):
         digest = (part["metadata"].get("annotations") or {}).get(BUNDLE_ANNOTATION, "")
-        held[digest].append(part["metadata"]["name"])
+        if digest:
+            held[digest].append(part["metadata"]["name"])
     needed = {*_named_now(agent, resources=resources), *_begun_by(store)}
     gone = sorted(held.keys() - needed)
     for digest in gone:

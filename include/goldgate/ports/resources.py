@@ -34,7 +34,10 @@ class Resources(Protocol):
         """Make an object; False if there is one of that name, which is left as it is."""
 
     def apply(self, document: Document) -> Applied:
-        """Make an object, or make it say what the document says. What others wrote beside that stays."""
+        """Make an object, or make it say what the document says: its whole `spec`, and these labels and annotations.
+
+        Other labels and annotations stay.
+        """
 
     def remove(self, kind: Kind, name: str) -> None:
         """Remove an object. Does nothing if there is none of that name."""

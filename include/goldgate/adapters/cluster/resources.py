@@ -3,15 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lightkube.core.exceptions import ApiError
-from lightkube.generic_resource import create_namespaced_resource
-from lightkube.types import PatchType
-
 from goldgate.adapters.cluster.connection import Cluster
-from goldgate.adapters.cluster.failures import FAILURES, Patience, refusal
-from goldgate.adapters.cluster.objects import Objects
-from goldgate.contracts.cluster import GROUP, VERSION
-from goldgate.domain.errors import PermanentError, first_line
+from goldgate.adapters.cluster.failures import Patience
+from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.resources import Applied, Document, Kind
 
 _PLURALS: Final[Mapping[Kind, str]] = {
@@ -22,18 +17,16 @@ _PLURALS: Final[Mapping[Kind, str]] = {
     "TaskRun": "taskruns",
     "Part": "parts",
 }
-_UNKNOWN_FIELD: Final = "failed to create typed patch object"
-"""What a server that applies says of fields that no schema knows, with the code of a fault of its own."""
+_ROUNDS: Final = 5
+"""So often somebody else may write an object between a look at it and a change."""
 
 
 class ClusterResources:
     """Reads and writes objects, each request tried again while the API server restarts. For many threads."""
 
     def __init__(self, cluster: Cluster, *, patience: Patience | None = None) -> None:
-        self._client = cluster.client
-        self._patience = patience or Patience()
         self._objects = {
-            kind: Objects(cluster, kind=kind, plural=plural, patience=self._patience)
+            kind: Objects(cluster, kind=kind, plural=plural, patience=patience or Patience())
             for kind, plural in _PLURALS.items()
         }
 
@@ -50,34 +43,54 @@ class ClusterResources:
         return self._objects[_kind(document)].create(document) is not None
 
     def apply(self, document: Document) -> Applied:
-        """Apply an object from the server's side: fields that were applied before and are left out now, go."""
-        kind, name = _kind(document), document["metadata"]["name"]
-        before = self.get(kind, name)
-        try:
-            after = self._patience.ask(lambda: self._sent(kind, name, document))
-        except FAILURES as error:
-            raise refusal(error, doing=f"apply {kind} `{name}`") from error
-        if before is None:
-            return Applied.CREATED
-        is_same = after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
-        return Applied.UNCHANGED if is_same else Applied.CONFIGURED
+        """Have an object say what the document says. Its whole `spec`: a field that somebody else added, goes."""
+        kind, name = _kind(document), str(document["metadata"]["name"])
+        for _ in range(_ROUNDS):
+            before = self.get(kind, name)
+            if before is None:
+                if self.create(document):
+                    return self._kept(document, Applied.CREATED)
+                continue
+            changes = _changes(before, document)
+            if not changes:
+                return Applied.UNCHANGED
+            unchanged = expect("/metadata/resourceVersion", before["metadata"]["resourceVersion"])
+            try:
+                self._objects[kind].patch(name, [unchanged, *changes])
+            except (AbsentError, UnfitPatchError):
+                continue  # somebody else was first, or it was this very change and its answer was lost
+            return self._kept(document, Applied.CONFIGURED)
+        raise TransientError(f"Others write {kind} `{name}` all the time; it could not be applied. Try again.")
 
     def remove(self, kind: Kind, name: str) -> None:
         """Remove an object."""
         self._objects[kind].delete(name)
 
-    def _sent(self, kind: Kind, name: str, document: Document) -> dict[str, Any]:
-        resource = create_namespaced_resource(GROUP, VERSION, kind, _PLURALS[kind])
-        try:
-            # By force: whoever runs the command means what stands in the document, also where `kubectl apply` wrote.
-            return dict(self._client.patch(resource, name, document, patch_type=PatchType.APPLY, force=True))
-        except ApiError as error:
-            if _UNKNOWN_FIELD not in str(error):
-                raise
+    def _kept(self, document: Document, outcome: Applied) -> Applied:
+        """Hold the server to having taken everything: it leaves out, and says nothing of, what its schema lacks."""
+        kind, name = _kind(document), document["metadata"]["name"]
+        found = self.get(kind, name)
+        if found is not None and found["spec"] != document["spec"]:
             raise PermanentError(
-                f"The API server would not apply {kind} `{name}`: {first_line(error)}. Its resource definitions are "
-                "older than this Goldgate: `kubectl apply -k include/deploy/crds`."
-            ) from error
+                f"Found {kind} `{name}` in the cluster without all that was applied; expected it whole. Its resource "
+                "definitions are older than this Goldgate: `kubectl apply -k include/deploy/crds`, then apply again."
+            )
+        return outcome
+
+
+def _changes(before: Object, document: Document) -> list[Object]:
+    """Write the JSON patch that makes an object say what a document says; empty if it does."""
+    changes: list[Object] = []
+    if before["spec"] != document["spec"]:
+        changes.append({"op": "replace", "path": "/spec", "value": document["spec"]})
+    for field in ("labels", "annotations"):
+        held: Mapping[str, Any] = before["metadata"].get(field) or {}
+        wanted: Mapping[str, Any] = document["metadata"].get(field) or {}
+        new = {key: value for key, value in wanted.items() if held.get(key) != value}
+        if new and not held:
+            changes.append({"op": "add", "path": pointer("metadata", field), "value": {}})
+        changes += [{"op": "add", "path": pointer("metadata", field, key), "value": new[key]} for key in sorted(new)]
+    return changes
 
 
 def _kind(document: Document) -> Kind:
