@@ -189,12 +189,7 @@ def settle(
     cluster: ClusterUnderTest, world: World, folder: Path, *, accounts: tuple[str, ...] = ("task-run",)
 ) -> Place:
     """Bring an agent with a tool into a namespace, with the account of its pods and the file that says how they are."""
-    for name in accounts:
-        for document in yaml.safe_load_all((CHECKOUT / f"include/deploy/rbac/{name}.yaml").read_text()):
-            for subject in document.get("subjects", ()):
-                subject["namespace"] = cluster.namespace
-            cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document))
-    cluster.kubectl("apply", "-k", str(CHECKOUT / "include/deploy/admission"))
+    apply_accounts(cluster, *accounts)
     place = Place(
         cluster=cluster,
         world=world,
@@ -204,6 +199,15 @@ def settle(
     place.settings_file.write_text(yaml.safe_dump(pod_settings(cluster, world)))
     bring_agent(place, AGENT, idempotent=["book"])
     return place
+
+
+def apply_accounts(cluster: ClusterUnderTest, *names: str) -> None:
+    """Make service accounts in the namespace of a test, with their roles."""
+    for name in names:
+        for document in yaml.safe_load_all((CHECKOUT / f"include/deploy/rbac/{name}.yaml").read_text()):
+            for subject in document.get("subjects", ()):
+                subject["namespace"] = cluster.namespace
+            cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document))
 
 
 def bring_agent(place: Place, name: str, **grant: list[str]) -> None:
