@@ -24,6 +24,7 @@ def goldgate() -> None:
     goldgate release run airflow-helper --reason "better prompt"
     goldgate traffic airflow-helper              who serves now
     goldgate task run airflow-helper "How many task instances can run at once per scheduler?"
+    goldgate agent apply airflow-helper          bring it into the cluster that GOLDGATE_CLUSTER names
     goldgate rollback airflow-helper --reason "..."
     goldgate ledger verify                       check the history
 
