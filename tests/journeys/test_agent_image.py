@@ -31,8 +31,6 @@ from tests.fakes.foreign_folders import write_python
 
 pytestmark = pytest.mark.slow
 
-IMAGE = runtime_image("agent", env=os.environ)
-
 HYBRID = 'corpus: {files: ["corpus/*.md"]}\nretrieval: {mode: hybrid, k: 1}\n'
 PAGE = "# Port\nThe port on which the web server listens.\n"
 
@@ -194,7 +192,7 @@ class TestAgentImage:
 
         assert told.strip() == "loaded tiny"
 
-    def test_holds_the_environment_of_a_callable_that_is_baked_in(self, image, tmp_path):
+    def test_holds_the_environment_of_a_callable_that_is_baked_in(self, image, sources, tmp_path):
         """With it in place an arm needs neither uv nor a package index."""
         version = buildah_python(image)
         folder = write_python(tmp_path / "brought", python=f'pythonVersion: "{version}"\n')
@@ -202,7 +200,7 @@ class TestAgentImage:
         name = f"goldgate-test-{uuid.uuid4().hex[:8]}"
         arguments = ["--isolation", "chroot", "--quiet", "--layers=false", f"--build-arg=RUNTIME={image.reference}"]
         arguments += ["--secret=id=pip.conf,src=/etc/pip.conf"] if Path("/etc/pip.conf").exists() else []
-        dockerfile = IMAGE.context / "images" / "agent-environment" / "Dockerfile"
+        dockerfile = sources["agent"].context / "images" / "agent-environment" / "Dockerfile"
         buildah("build", *arguments, "--file", str(dockerfile), "--tag", name, str(bundle))
         try:
             buildah("from", "--pull-never", "--name", name, f"localhost/{name}")
@@ -227,12 +225,12 @@ class TestAgentImage:
         assert int(count) > 100
         assert missing == "[]"
 
-    def test_says_what_it_is_made_of(self, container):
+    def test_says_what_it_is_made_of(self, container, sources):
         """By the very hashes of its lock, and with the packages of the base."""
         text = buildah("run", container, "--", "cat", "/opt/goldgate/sbom.cdx.json")
 
         assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-        lock = (IMAGE.dockerfile.parent / "requirements.txt").read_text()
+        lock = (sources["agent"].dockerfile.parent / "requirements.txt").read_text()
         hashed = [each for each in json.loads(text)["components"] if "hashes" in each]
         assert {"pydantic", "openai", "lightkube"} <= {each["name"] for each in hashed}
         for each in hashed:
@@ -241,10 +239,10 @@ class TestAgentImage:
         if "/var/lib/dpkg/status" in buildah("run", container, "--", "sh", "-c", "ls /var/lib/dpkg/status || true"):
             assert "pkg:deb/debian/libstdc%2B%2B6@" in text
 
-    def test_says_where_it_comes_from(self, image):
+    def test_says_where_it_comes_from(self, image, sources):
         labels = json.loads(buildah("inspect", "--type", "image", image.reference))["OCIv1"]["config"]["Labels"]
 
-        assert labels.items() >= IMAGE.labels.items()
+        assert labels.items() >= sources["agent"].labels.items()
         assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
 
 
