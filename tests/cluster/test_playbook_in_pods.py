@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -34,7 +34,8 @@ class Journey:
     def __init__(self, cluster: ClusterUnderTest, folder: Path) -> None:
         self.cluster = cluster
         self.agents = folder / "agents"
-        model = f"http://{cluster.host}:{free_port()}/v1"
+        self.model_port = free_port()
+        model = f"http://{cluster.host}:{self.model_port}/v1"
         pods = {
             "image": cluster.image,
             "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}},
@@ -56,6 +57,17 @@ class Journey:
             "AIRFLOW_CONN_CLUSTER_UNDER_TEST": json.dumps({"conn_type": "kubernetes", "extra": extra}),
         }
         self.settings = Settings.from_env(self.env)
+
+    @contextmanager
+    def model(self) -> Iterator[None]:
+        """Serve the stand-in where pods reach it."""
+        command = [sys.executable, "-m", "goldgate.entrypoints.standin"]
+        where = ["--host", self.cluster.host, "--port", str(self.model_port)]
+        with subprocess.Popen([*command, *where], env=self.env) as serving:
+            try:
+                yield
+            finally:
+                serving.terminate()
 
     def goldgate(self, *words: str) -> dict:
         """Run our command line on the cluster."""
@@ -113,16 +125,21 @@ def journey(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[Journey]:
     made = Journey(cluster, tmp_path)
     apply_accounts(cluster, "task-run", "evaluation")
     write_agent(made.agents, k=2)
-    local.up(made.settings, env=made.env, say=print)
-    try:
-        yield made
-    finally:
-        local.down(made.settings, say=print)
+    with made.model():
+        local.up(made.settings, env=made.env, say=print)
+        try:
+            yield made
+        finally:
+            local.down(made.settings, say=print)
 
 
 class TestThePlaybook:
-    def test_evaluates_in_pods_and_what_it_promotes_works_as_a_pod(self, journey: Journey):
-        airflow = Airflow(journey.settings.airflow_url, password_of(journey.settings, "admin"))
+    @pytest.fixture
+    def airflow(self, journey: Journey) -> Iterator[Airflow]:
+        with closing(Airflow(journey.settings.airflow_url, password_of(journey.settings, "admin"))) as airflow:
+            yield airflow
+
+    def test_evaluates_in_pods_and_what_it_promotes_works_as_a_pod(self, journey: Journey, airflow: Airflow):
         awaited(lambda: airflow.has(RELEASE) and airflow.has("agent_task_run"), what="Airflow never read the DAGs")
 
         first = journey.release(airflow, "first")
