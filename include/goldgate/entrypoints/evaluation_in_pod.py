@@ -28,7 +28,8 @@ from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.pods import PodSettings, PodSettingsSpec
 from goldgate.contracts.policy import Budgets
 from goldgate.contracts.resource_parts import EnvName, FromEnv
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.runs.launching import NODE_SILENT_S
 from goldgate.domain.runs.pod_troubles import trouble_of
 from goldgate.domain.runs.pods import PodFacts, PodPhase
 from goldgate.entrypoints.agent_resources import documents_in, read_resource
@@ -90,14 +91,11 @@ class GoldSetInPod:
         pod = self._pod(stored, within_s=budget.max_evaluation_s, needs=self.needs(list(contestants.values())))
         laid_down = [stored, order.rows, *(each.archive for each in order.contestants.values())]
         try:
-            told = self._asked(pod, on_row=on_row)
-            results = {who: self._read(where) for who, where in told.results.items()}
+            results = self._answered(pod, on_row=on_row)
         except PermanentError:
             self._forget(laid_down, use=USE)
             raise
         self._forget(laid_down, use=USE)
-        self._forget(told.results.values(), use=RESULTS)
-        self.pods.end(pod.name)
         _require_whole(results, contestants=contestants, expected=len(rows) * repeats)
         return results
 
@@ -120,13 +118,35 @@ class GoldSetInPod:
             deadline_s=within_s + _STARTS_AND_ENDS_S,
         )
 
-    def _asked(self, pod: PodOrder, *, on_row: OnRow) -> EvaluationTold:
-        """Follow pods of that name until one has done its work, or no other would."""
+    def _answered(self, pod: PodOrder, *, on_row: OnRow) -> dict[str, list[ResultRow]]:
+        """Have a pod do its work, and read what it laid down."""
+        said = self._asked(pod, on_row=on_row)
+        results: dict[str, StoredText] = {}
+        try:
+            results = parse_json(said, EvaluationTold, where=f"the last word of pod `{pod.name}`").results
+            read = {who: self._read(where) for who, where in results.items()}
+        except PermanentError:
+            # Else whoever asks again finds this pod, and what it laid down, once more.
+            self._let_go(pod, results)
+            raise
+        self._let_go(pod, results)
+        return read
+
+    def _let_go(self, pod: PodOrder, results: Mapping[str, StoredText]) -> None:
+        self._forget(results.values(), use=RESULTS)
+        self.pods.end(pod.name)
+
+    def _asked(self, pod: PodOrder, *, on_row: OnRow) -> str:
+        """Follow pods of that name until one has done its work, or no other would; give its last word."""
+        before = self._look(pod.name)
+        if before is not None and before.phase is PodPhase.ENDED and before.exit_code != ASKED:
+            # It was left for people to look at, by an evaluation that failed: this one is asked for anew.
+            self._remove(pod.name)
         lost: list[str] = []
         while True:
             ended = self._ended(pod, on_row=on_row)
             if ended is not None and ended.exit_code == ASKED:
-                return parse_json(ended.message, EvaluationTold, where=f"the last word of pod `{pod.name}`")
+                return ended.message
             why = "it vanished" if ended is None else _why(ended)
             if ended is not None and ended.exit_code == IMPOSSIBLE:
                 raise PermanentError(f"Pod `{pod.name}` could not evaluate: {ended.message}")
@@ -142,20 +162,29 @@ class GoldSetInPod:
         """Make a pod, or find it, and wait for its end. None: it vanished."""
         self.pods.launch(pod)
         while True:
-            found = self.pods.look(pod.name, run_uid="")
+            found = self._look(pod.name)
             if found is None or found.phase is PodPhase.ENDED:
                 return found
-            trouble = trouble_of(found) if found.phase is PodPhase.PENDING else None
-            if trouble is not None and found.age_s > self.settings.start_within_seconds:
+            if found.phase is PodPhase.PENDING and found.age_s > self.settings.start_within_seconds:
                 self.pods.end(pod.name)
+                trouble = trouble_of(found) or found.reason or "the cluster gives no reason"
                 raise PermanentError(f"Pod `{pod.name}` did not start within {found.age_s:.0f} s: {trouble}.")
             for done, of in _progress(self.pods.log(pod.name)):
                 on_row(done, of)
             self.pause(_LOOK_EVERY_S)
 
+    def _look(self, name: str) -> PodFacts | None:
+        found = self.pods.look(name, run_uid="")
+        if found is not None and found.phase is PodPhase.ENDING and found.overdue_s >= NODE_SILENT_S:
+            raise TransientError(
+                f"Pod `{name}` should have ended {found.overdue_s:.0f} s ago: its node does not answer, and there can "
+                "be no other of that name. Mend or remove the node; the same evaluation then goes on."
+            )
+        return found
+
     def _remove(self, name: str) -> None:
         self.pods.end(name)
-        while self.pods.look(name, run_uid="") is not None:
+        while self._look(name) is not None:
             self.pause(_LOOK_EVERY_S)
 
     def _read(self, where: StoredText) -> list[ResultRow]:

@@ -16,7 +16,7 @@ from goldgate.contracts.policy import Budgets
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.pods import PodFacts, PodPhase
 from goldgate.entrypoints.evaluation_in_pod import GoldSetInPod
-from goldgate.entrypoints.evaluation_pod import carry_out, told_now_and_then
+from goldgate.entrypoints.evaluation_pod import RESULTS, carry_out, told_now_and_then
 from goldgate.entrypoints.evaluations import About
 from goldgate.evals.run import run_gold_set
 from goldgate.ports.pods import PodOrder
@@ -121,6 +121,25 @@ def cannot_start(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
     return PodFacts(name=pod.name, phase=PodPhase.PENDING, reason="ImagePullBackOff", message="not found", age_s=301)
 
 
+def never_starts(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return PodFacts(name=pod.name, phase=PodPhase.PENDING, age_s=301)
+
+
+def lays_down_what_cannot_be_read(pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    done = works(pods, pod)
+    for key in [key for key in pods.parts.texts if key[-1] == RESULTS]:
+        del pods.parts.texts[key]
+    return done
+
+
+def mumbles(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return ended(pod, "no JSON")
+
+
+def is_on_a_silent_node(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return PodFacts(name=pod.name, phase=PodPhase.ENDING, overdue_s=61)
+
+
 @dataclass
 class Bench:
     folder: Path
@@ -181,7 +200,9 @@ class TestAGoldSetInAPod:
 
         def look_twice(name: str, *, run_uid: str) -> PodFacts | None:
             found = look(name, run_uid=run_uid)
-            return found if next(looks) is PodPhase.ENDED else PodFacts(name=name, phase=PodPhase.RUNNING)
+            return (
+                found if found is None or next(looks) is PodPhase.ENDED else PodFacts(name=name, phase=PodPhase.RUNNING)
+            )
 
         bench.pods.look = look_twice
         bench.ask()
@@ -211,6 +232,7 @@ class TestAGoldSetInAPod:
             (wants_memory, r"OOMKilled.*resources\.limits\.memory"),
             (refuses, r"could not evaluate: The evaluation was stopped: it used more than 600 s"),
             (cannot_start, r"did not start within 301 s: ImagePullBackOff \(not found\)\. Push the image"),
+            (never_starts, r"did not start within 301 s: the cluster gives no reason"),
             (loses_a_row, r"expected 6 of each"),
         ],
     )
@@ -221,6 +243,32 @@ class TestAGoldSetInAPod:
             bench.ask()
 
         assert len(bench.pods.made) == 1
+
+    @pytest.mark.parametrize("fate", [wants_memory, refuses, cannot_start, lays_down_what_cannot_be_read, mumbles])
+    def test_is_asked_anew_after_it_failed(self, tmp_path, fate):
+        """What it was asked has not changed, nor has the name of its pod."""
+        bench = Bench(tmp_path, fates=[fate])
+        with pytest.raises(PermanentError):
+            bench.ask()
+
+        results = bench.ask()
+
+        assert len(results["candidate"]) == 6
+        assert len(bench.pods.made) == 2
+
+    def test_leaves_a_pod_that_failed_for_people_to_look_at(self, tmp_path):
+        bench = Bench(tmp_path, fates=[wants_memory])
+
+        with pytest.raises(PermanentError):
+            bench.ask()
+
+        assert len(bench.pods.there) == 1
+
+    def test_waits_for_no_node_that_does_not_answer(self, tmp_path):
+        bench = Bench(tmp_path, fates=[is_on_a_silent_node])
+
+        with pytest.raises(TransientError, match="should have ended 61 s ago: its node does not answer"):
+            bench.ask()
 
     def test_keeps_everything_when_the_cluster_cannot_be_reached(self, tmp_path):
         bench = Bench(tmp_path)
