@@ -92,6 +92,13 @@ class TestPatience:
 
         assert server.pauses == [1.0]
 
+    def test_waits_no_longer_than_its_longest_pause_whatever_the_server_asks_for(self):
+        server = Server(answered(429, **{"Retry-After": "50"}))
+
+        server.patience(longest_pause_s=2.0).ask(server)
+
+        assert server.pauses == [2.0]
+
     @pytest.mark.parametrize("failure", [answered(403), answered(401), answered_in_plain_text(404)])
     def test_asks_a_server_that_just_began_once_more_for_a_short_time(self, failure: Exception):
         """It serves before it has read the roles, and the kinds of others."""

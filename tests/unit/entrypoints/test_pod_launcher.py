@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldgate.agent.run_outside import OutsideRecorder
+from goldgate.contracts.cluster import AGENT_LABEL
 from goldgate.contracts.pods import PodResources, PodSettingsSpec
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Metadata, SecretKey
-from goldgate.contracts.task_runs import TaskRun, TaskRunSpec, TaskSpec
+from goldgate.contracts.task_runs import RunProgress, TaskRun, TaskRunSpec, TaskRunStatus, TaskSpec
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.launching import AskPerson, Follow, Over, WaitForAgent, WaitForPod
 from goldgate.domain.runs.pods import PodPhase
@@ -66,6 +67,7 @@ class Bench:
     plans: Mapping[str, Plan] = field(default_factory=lambda: PLANS)
     spec: PodSettingsSpec = SPEC
     run: TaskRun = RUN
+    find_task: Callable[[str], TaskSpec] = no_task
 
     def __post_init__(self) -> None:
         self.runs = MortalRuns(dict(self.plans))
@@ -77,7 +79,7 @@ class Bench:
     def launcher(self, life: Life | None = None) -> PodLauncher:
         life = life or Life("launcher")
         recorder = OutsideRecorder(
-            store=MortalStore(self.runs.store, life), clock=self.runs.clock, find_task=no_task, owner=life.owner
+            store=MortalStore(self.runs.store, life), clock=self.runs.clock, find_task=self.find_task, owner=life.owner
         )
         return PodLauncher(
             recorder=recorder,
@@ -176,6 +178,13 @@ class TestTend:
 
         assert bench.pods.orders[0].deadline_s == 160
 
+    def test_gives_a_pod_no_more_time_than_the_settings_grant(self):
+        bench = Bench(run=RUN.model_copy(update={"spec": RUN.spec.model_copy(update={"deadline_seconds": 86_399.0})}))
+
+        bench.tend()
+
+        assert bench.pods.orders[0].deadline_s == 86_400
+
     def test_tells_that_a_run_is_over_and_removes_the_pod_that_nobody_need_look_at(self):
         bench = Bench()
         bench.tend()
@@ -246,6 +255,21 @@ class TestTend:
 
         assert "none recorded anything" in (tended.run.status.error or "")
 
+    def test_gives_up_on_pods_that_do_nothing_though_each_was_slow_to_begin(self):
+        """What keeps a pod from starting is told of each, and is no sign that it did anything."""
+        bench = Bench()
+        for _ in range(30):
+            tended = bench.tend()
+            if tended.run.status.phase.is_terminal:
+                break
+            bench.runs.clock.advance(timedelta(seconds=1))
+            bench.pods.become(tended.pod, PodPhase.PENDING, reason="Unschedulable")
+            bench.tend()
+            bench.runs.clock.advance(timedelta(seconds=1))
+            bench.pods.become(tended.pod, PodPhase.ENDED, exit_code=75)
+
+        assert "none recorded anything" in (tended.run.status.error or "")
+
     def test_ends_the_run_after_too_many_losses_with_what_to_do(self):
         bench = Bench()
         for _ in range(4):
@@ -294,8 +318,26 @@ class TestTend:
         assert waiting[0].run.status.status_detail == "Waiting for the agent: Found no Agent `main`"
         assert bench.reasons().count("Waiting") == 1
         assert bench.pods.orders == []
+        known = Life("launcher")
+        bench.launcher(known).tend("run")
+        assert known.points == 0, "what is recorded already is written again"
         bench.missing = None
         assert bench.tend().decision == Follow()
+
+    @pytest.mark.parametrize("is_of_task", [False, True])
+    def test_gives_no_pod_the_secrets_of_an_agent_that_only_a_pod_named(self, is_of_task: bool):
+        """A pod writes the status of its run, and may have been taken over."""
+        asked = TaskRunSpec(task_ref="task") if is_of_task else RUN.spec
+        task = TaskSpec(agent_ref="another", user_message="go")
+        forged = TaskRunStatus(progress=RunProgress(task=task))
+        bench = Bench(
+            run=RUN.model_copy(update={"spec": asked, "status": forged}),
+            find_task=lambda _: TaskSpec(agent_ref="main", user_message="go"),
+        )
+
+        bench.tend()
+
+        assert [order.labels[AGENT_LABEL] for order in bench.pods.orders] == ([] if is_of_task else ["main"])
 
     def test_fails_a_run_of_a_task_that_is_not_there(self):
         bench = Bench(run=RUN.model_copy(update={"spec": TaskRunSpec(task_ref="absent")}))

@@ -76,6 +76,22 @@ class TestFactsOf:
 
         assert facts_of(pod, now=made_at(pod)).phase is PodPhase.ENDED
 
+    def test_tells_what_a_container_waits_for_that_was_put_beside_it(self):
+        pod = document("running")
+        waits = {"name": "mesh", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+        pod["status"] = {"phase": "Pending", "initContainerStatuses": [waits]}
+
+        facts = facts_of(pod, now=made_at(pod))
+
+        assert (facts.phase, facts.reason, facts.message) == (PodPhase.PENDING, "ImagePullBackOff", "no such image")
+
+    def test_knows_a_pod_past_its_deadline_whatever_its_container_died_of(self):
+        pod = document("deadline-exceeded")
+        [container] = pod["status"]["containerStatuses"]
+        container["state"]["terminated"]["reason"] = "OOMKilled"
+
+        assert facts_of(pod, now=made_at(pod)).reason == "DeadlineExceeded"
+
     def test_takes_a_pod_on_a_node_that_is_silent_for_one_that_may_run(self):
         pod = document("running")
         pod["status"]["phase"] = "Unknown"

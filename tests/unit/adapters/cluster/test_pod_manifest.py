@@ -1,6 +1,7 @@
 """What the API server is asked for when a pod is made."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,8 @@ class TestManifestOf:
             if "serviceAccountToken" in source
         ]
         assert token["expirationSeconds"] == 3600
+        # Neither root nor everybody: the group of the pod's user.
+        assert volumes["token"]["projected"]["defaultMode"] == 0o440
 
     def test_can_write_to_bounded_folders_of_its_own_only(self, pod, container):
         volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
@@ -116,6 +119,17 @@ class TestManifestOf:
         names = [each["name"] for each in container["env"]]
 
         assert len(names) == len(set(names))
+
+    def test_takes_a_variable_from_its_secret_where_it_has_a_plain_value_too(self):
+        order = replace(ORDER, settings=SETTINGS.model_copy(update={"env": {"API_KEY": "plain"}}))
+
+        [container] = manifest_of(order, namespace="agents")["spec"]["containers"]
+
+        [found] = [each for each in container["env"] if each["name"] == "API_KEY"]
+        assert found["valueFrom"] == {"secretKeyRef": {"name": "model-key", "key": "token"}}
+
+    def test_is_told_of_no_other_service_of_its_namespace(self, pod):
+        assert pod["spec"]["enableServiceLinks"] is False
 
     def test_has_secrets_by_reference_alone(self, container):
         sources = {each["name"]: each["valueFrom"] for each in container["env"] if "valueFrom" in each}

@@ -14,13 +14,13 @@ from lightkube.config.models import User
 
 from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
-from goldgate.adapters.cluster.launch_counts import ClusterLaunchCounts
+from goldgate.adapters.cluster.launch_counts import ClusterLaunchCounts, written
 from goldgate.adapters.cluster.pods import ClusterPods
 from goldgate.contracts.pods import PodResources, PodSettingsSpec
 from goldgate.contracts.resource_parts import FromEnv, SecretKey
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.runs.pods import PodPhase
-from goldgate.ports.pods import PodOrder, PodPostponedError, PodRefusedError, QuotaExceededError
+from goldgate.domain.runs.pods import Launches, PodPhase
+from goldgate.ports.pods import Counted, PodOrder, PodPostponedError, PodRefusedError, QuotaExceededError
 from tests.fakes.frozen_clock import FrozenClock
 
 ORDER = PodOrder(
@@ -102,10 +102,15 @@ class TestLaunch:
         assert message.partition("(")[0][:60] in str(raised.value)
 
     def test_takes_the_pod_that_is_there_for_the_one_that_was_ordered(self):
+        asked: list[str] = []
+
         def there(request: httpx2.Request) -> httpx2.Response:
+            asked.append(request.method)
             return refused(409, "already exists") if request.method == "POST" else pod_of("u1")
 
         pods(there).launch(ORDER)
+
+        assert asked == ["POST", "GET"]
 
     def test_does_not_take_the_pod_of_another_run_for_it(self):
         def there(request: httpx2.Request) -> httpx2.Response:
@@ -168,8 +173,16 @@ class TestLog:
 
 
 class TestEnd:
-    def test_does_nothing_if_it_is_gone(self):
-        pods(lambda _: refused(404, 'pods "run-1" not found')).end("run-1")
+    def test_asks_once_if_it_is_gone(self):
+        asked: list[str] = []
+
+        def gone(request: httpx2.Request) -> httpx2.Response:
+            asked.append(f"{request.method} {request.url.path}")
+            return refused(404, 'pods "run-1" not found')
+
+        pods(gone).end("run-1")
+
+        assert asked == ["DELETE /api/v1/namespaces/agents/pods/run-1"]
 
 
 class TestTheCount:
@@ -178,3 +191,21 @@ class TestTheCount:
 
         with pytest.raises(PermanentError, match=r"`two` in annotation `goldgate\.dev/pods` of TaskRun `run`"):
             ClusterLaunchCounts(cluster(lambda _: httpx2.Response(200, json={"metadata": metadata}))).read("run")
+
+    @pytest.mark.parametrize(("stands", "is_moved"), [("ours", True), ("another", False)])
+    def test_knows_its_own_move_whose_answer_was_lost_from_that_of_somebody_else(self, stands, is_moved):
+        to = Launches().next("run", now=FrozenClock().now())
+        mark = written(to if stands == "ours" else to.made())
+        answers = iter([cut, lambda _: refused(422, "the server rejected our request")])
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            if request.method == "PATCH":
+                return next(answers)(request)
+            annotations = {"goldgate.dev/pods": mark}
+            metadata = {"name": "run", "uid": "u1", "resourceVersion": "2", "annotations": annotations}
+            return httpx2.Response(200, json={"metadata": metadata})
+
+        counts = ClusterLaunchCounts(cluster(answer), patience=Patience(within_s=5, first_pause_s=0.001))
+        counted = Counted(uid="u1", launches=Launches(), version="1")
+
+        assert counts.move("run", counted=counted, to=to) is is_moved

@@ -76,7 +76,7 @@ class TestDecide:
             (ended(None, "EvictionByEvictionAPI", "Eviction API: evicting", is_disrupted=True), "taken away"),
             (ended(None, "PreemptionByScheduler", "for a pod that matters more", is_disrupted=True), "matters more"),
             (ended(None, "NodeLost", "Node n1 is gone"), "Node n1"),
-            (ended(None, "OutOfcpu", "Node didn't have enough resource"), "enough resource"),
+            (ended(None, "OutOfcpu", "Node didn't have enough resource"), "taken away by the cluster: OutOfcpu"),
             (ended(137, "OOMKilled"), "memory"),
             (ended(0), "recorded no end"),
             (ended(1), "recorded no end"),
@@ -111,6 +111,12 @@ class TestDecide:
 
         assert isinstance(second, Fail)
         assert "resources.limits.memory" in second.advice
+
+    def test_says_what_to_raise_at_the_first_want_of_memory_where_no_pod_may_be_lost(self):
+        decision = decided(ended(137, "OOMKilled"), policy=replace(POLICY, max_losses=0))
+
+        assert isinstance(decision, Fail)
+        assert "Raise `resources.limits.memory`" in decision.advice
 
     def test_says_so_when_a_pod_wrote_too_much(self):
         pod = ended(None, "Evicted", 'Usage of EmptyDir volume "home" exceeds the limit "1M".')
@@ -218,6 +224,7 @@ class TestDecide:
 
     def test_gives_up_on_pods_that_let_go_again_and_again_and_record_nothing(self):
         assert isinstance(decided(ended(75), count=replace(FIRST, in_vain=MOST_IN_VAIN)), Fail)
+        assert isinstance(decided(ended(75), count=replace(FIRST, in_vain=MOST_IN_VAIN - 1)), Launch)
 
 
 class TestDecidePostponed:
