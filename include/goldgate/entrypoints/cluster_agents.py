@@ -144,21 +144,42 @@ def env_from_for(name: str, *, resources: Resources, run: str = "", bundle: str 
         bundle: By which that run was begun: it ends with it, whatever became of the Agent. Empty: it was not begun.
 
     Raises:
-        TransientError: A resource is missing, or was changed since it was frozen.
+        TransientError: A resource is missing, or was changed since it was frozen; or what only the run's own pod says
+            of it names a Secret that its agent does not.
         PermanentError: One breaks its contract, or two read one variable from different Secrets.
     """
     by = f"TaskRun `{run}`" if run else "a TaskRun"
     if not bundle:
         return _env_now(name, resources=resources, by=by)
-    begun = env_of_stored(bundle[:_DIGEST_CHARS], run=run, resources=resources)
+    begun = env_of_stored(bundle[:_DIGEST_CHARS], run=run, agent=name, resources=resources)
     try:
         now = _env_now(name, resources=resources, by=by, begun=True)
     except (PermanentError, TransientError):
-        if begun is None:
+        if begun is None or (begun.env and not begun.is_vouched_for):
             raise
-        return begun
+        return dict(begun.env)
+    if begun is None:
+        return now
+    if not begun.is_vouched_for:
+        _refuse_unnamed(begun.env, now=now, name=name, by=by)
     # Where both know a variable, the cluster says from which Secret it comes.
-    return {**(begun or {}), **now}
+    return {**begun.env, **now}
+
+
+def _refuse_unnamed(begun: Mapping[EnvName, FromEnv], *, now: Mapping[EnvName, FromEnv], name: str, by: str) -> None:
+    """Give a pod no Secret on the word of the pod before it: that one may have been taken over."""
+    named = {each.secret for each in now.values()}
+    unnamed = [
+        f"`{variable}` from Secret `{each.secret.name}`"
+        for variable, each in begun.items()
+        if each.secret is not None and each.secret not in named and variable not in now
+    ]
+    if unnamed:
+        raise TransientError(
+            f"Found {' and '.join(unnamed)} in the bundle by which {by} was begun, which its own pod laid down; "
+            f"expected what Agent `{name}`, its LLMs and MCPServers name in the cluster. Have them name it again, or "
+            "cancel the run and start it anew."
+        )
 
 
 def _env_now(name: str, *, resources: Resources, by: str, begun: bool = False) -> dict[EnvName, FromEnv]:

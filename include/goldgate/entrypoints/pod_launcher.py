@@ -88,6 +88,14 @@ class Tended:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Needed:
+    """What a pod is made for, and from."""
+
+    agent: str
+    env_from: Mapping[EnvName, FromEnv]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PodLauncher:
     """Carries out what `goldgate.domain.runs.launching` decides."""
 
@@ -129,6 +137,8 @@ class PodLauncher:
             raise PermanentError(
                 f"Found no TaskRun `{name}` in the cluster. `kubectl get taskruns` shows those there are."
             )
+        if counted.is_leaving:
+            raise PermanentError(f"TaskRun `{name}` was deleted, and goes once its pods are gone: no other is made.")
         count = counted.launches
         pod = self.pods.look(count.pod, run_uid=counted.uid) if count.launched else None
         # After the pod: one that ended has recorded all it will.
@@ -197,8 +207,8 @@ class PodLauncher:
             if self._ends_without_pod(seen.run):
                 self.recorder.settle(name, agent_problem="it is over")
                 return None
-            env_from = self._needed(seen.run)
-            if env_from is None:
+            needed = self._needed(seen.run)
+            if needed is None:
                 return None if self.recorder.store.read(name) != seen.run else WaitForAgent()
             counted = self._counted(seen, count)
             if counted is None:
@@ -207,7 +217,7 @@ class PodLauncher:
                 self.recorder.free(name, lost=count.why)
         except RunHeldError as error:
             return WaitForPod(detail=str(error))
-        return self._made(seen, counted, env_from)
+        return self._made(seen, counted, needed)
 
     def _note_dead(self, seen: Seen, count: Launches) -> None:
         """Remember which pods cannot hold a lease any more: all before the one that is to be made."""
@@ -220,20 +230,28 @@ class PodLauncher:
             return True
         return any(word.cancels for word in self.recorder.store.words(run.metadata.name))
 
-    def _needed(self, run: TaskRun) -> Mapping[EnvName, FromEnv] | None:
+    def _needed(self, run: TaskRun) -> "_Needed | None":
         """Find what the pod needs. None: it is not there, and that is recorded."""
         name = run.metadata.name
         try:
-            return self.needs(self._agent_of(run), run)
+            agent = self._agent_of(run)
+            return _Needed(agent=agent, env_from=self.needs(agent, run))
         except (PermanentError, TransientError) as error:
             if not waits_for_agent(run, str(error)):
                 self.recorder.settle(name, agent_problem=str(error))
         return None
 
     def _agent_of(self, run: TaskRun) -> str:
-        if run.status.progress.task is not None:
-            return run.status.progress.task.agent_ref
-        return run.spec.agent_ref or self.recorder.find_task(run.spec.task_ref or "").agent_ref
+        """Name the agent of a run by what was asked for: its status is its pod's word, which gives no pod a Secret."""
+        if run.spec.agent_ref is not None:
+            return run.spec.agent_ref
+        named, begun = self.recorder.find_task(run.spec.task_ref or "").agent_ref, run.status.progress.task
+        if begun is not None and begun.agent_ref != named:
+            raise TransientError(
+                f"Found agent `{named}` in Task `{run.spec.task_ref}`; expected `{begun.agent_ref}`, by which the run "
+                "was begun. Have the Task name it again, or cancel the run and start it anew."
+            )
+        return named
 
     def _counted(self, seen: Seen, count: Launches) -> Counted | None:
         """Count the pod before it is made. None: somebody else was first."""
@@ -243,7 +261,7 @@ class PodLauncher:
             return None
         return self.counts.read(seen.run.metadata.name)
 
-    def _made(self, seen: Seen, counted: Counted, env_from: Mapping[EnvName, FromEnv]) -> Decision | None:
+    def _made(self, seen: Seen, counted: Counted, needed: "_Needed") -> Decision | None:
         name, count = seen.run.metadata.name, counted.launches
         order = PodOrder(
             name=count.pod,
@@ -251,8 +269,8 @@ class PodLauncher:
             run_uid=counted.uid,
             command=(*self.program, name),
             settings=self.settings,
-            env_from=env_from,
-            labels={AGENT_LABEL: self._agent_of(seen.run)},
+            env_from=needed.env_from,
+            labels={AGENT_LABEL: needed.agent},
             deadline_s=self._deadline_s(seen.run),
         )
         try:
@@ -287,6 +305,9 @@ class PodLauncher:
 
     def _failed(self, seen: Seen, advice: str) -> Decision | None:
         """Record that a run failed. Its pod is no more than one of a run that is over: the next look sees to it."""
+        now = self.counts.read(seen.run.metadata.name)
+        if now is None or now.launches.pod != seen.pod_name:
+            return None  # another launcher saw more, and made another pod
         if seen.pod is not None and seen.pod.phase is not PodPhase.PENDING:
             self.dead.add(OWNER + seen.pod.name)
         if seen.pod is None and seen.counted.launches.launched:

@@ -7,6 +7,7 @@ digest that the run recorded, or that its Agent names.
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from goldgate.contracts.cluster import (
     AGENT_LABEL,
     BUNDLE_ANNOTATION,
     ENV_ANNOTATION,
+    ROOT_LABEL,
     RUN_LABEL,
     Part,
     PartSpec,
@@ -95,8 +97,23 @@ def fetch_bundle(digest: str, *, run: str, resources: Resources, into: Path) -> 
     )
 
 
-def env_of_stored(digest: str, *, run: str, resources: Resources) -> dict[EnvName, FromEnv] | None:
+@dataclass(frozen=True, kw_only=True)
+class StoredEnv:
+    """What a stored bundle reads from Secrets, as its parts say it."""
+
+    env: Mapping[EnvName, FromEnv]
+    is_vouched_for: bool
+    """Somebody who may apply agents laid it down, for this very agent. What a pod laid down may name any Secret."""
+
+
+def env_of_stored(digest: str, *, run: str, agent: str, resources: Resources) -> StoredEnv | None:
     """Name what a stored bundle reads from Secrets, by its parts alone; None if it is not there.
+
+    Args:
+        digest: Of the bundle, as the run recorded it: a word of the pod that works on it.
+        run: Name of the run.
+        agent: Whose bundle it is to be.
+        resources: Where it lies.
 
     Raises:
         PermanentError: What the parts say of it was damaged.
@@ -104,7 +121,9 @@ def env_of_stored(digest: str, *, run: str, resources: Resources) -> dict[EnvNam
     for place in (_place(digest), _place_of_run(digest, run)):
         part = resources.get("Part", f"{place}-0")
         if part is not None:
-            return env_from_of(*env_written_on(part))
+            labels = part["metadata"].get("labels") or {}
+            is_vouched_for = labels.get(AGENT_LABEL) == agent and ROOT_LABEL not in labels
+            return StoredEnv(env=env_from_of(*env_written_on(part)), is_vouched_for=is_vouched_for)
     return None
 
 

@@ -8,9 +8,10 @@ import pytest
 from goldgate.agent.folder import read_agent
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.bundle import digest_files
-from goldgate.contracts.cluster import BUNDLE_ANNOTATION, ENV_ANNOTATION
+from goldgate.contracts.cluster import AGENT_LABEL, BUNDLE_ANNOTATION, ENV_ANNOTATION, ROOT_LABEL
 from goldgate.contracts.env_references import ClashingSecretsError
 from goldgate.contracts.resource_parts import SecretKey
+from goldgate.domain.digest import digest_bytes
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.cluster_agents import ClusterAgents, env_from_for
 from goldgate.ports.resources import Document
@@ -285,6 +286,32 @@ class TestEnvFromFor:
         assert list(own) == ["HELPER_KEY"]
         with pytest.raises(TransientError, match="Found no Agent"):
             env_from_for("tiny", resources=InMemoryResources(), run="run-1", bundle=begun)
+
+    @pytest.mark.parametrize(
+        "label", [{}, {"labels": {ROOT_LABEL: "run-1", AGENT_LABEL: "kind"}}], ids=["run", "bundle"]
+    )
+    def test_gives_no_secret_on_the_word_of_a_pod(self, label: dict[str, dict[str, str]]):
+        """A pod that was taken over names a bundle of its own in its run's status, with whatever Secret it likes."""
+        mine = {"env": "MINE", "secret": {"name": "airflow-metadata", "key": "connection"}}
+        place = "bundle-" + "a" * 40 if label else "run-" + digest_bytes(f"run-1/{'a' * 64}".encode())[:40]
+        annotations = {ENV_ANNOTATION: json.dumps({"MINE": mine})}
+        forged = document("Part", f"{place}-0", digest="0" * 64, index=0, count=1, text="")
+        forged["metadata"] |= {"annotations": annotations, **label}
+        agent_too = [inline_agent(), inline_llm(apiKeyFrom=KEY)]
+
+        for documents in ([forged, *agent_too], [forged]):
+            with pytest.raises(TransientError):
+                env_from_for("kind", resources=InMemoryResources(*documents), run="run-1", bundle="a" * 64)
+
+    def test_gives_a_run_of_yaml_alone_what_its_agent_still_names(self):
+        place = "run-" + digest_bytes(f"run-1/{'a' * 64}".encode())[:40]
+        begun = document("Part", f"{place}-0", digest="0" * 64, index=0, count=1, text="")
+        begun["metadata"]["annotations"] = {ENV_ANNOTATION: json.dumps({"OTHER_NAME": {**KEY, "env": "OTHER_NAME"}})}
+        resources = InMemoryResources(begun, inline_agent(), inline_llm(apiKeyFrom=KEY))
+
+        own = env_from_for("kind", resources=resources, run="run-1", bundle="a" * 64)
+
+        assert list(own) == ["OTHER_NAME", "MODEL_KEY"]
 
     def test_takes_the_secret_that_the_cluster_names_now(self, tiny: list[Document]):
         begun = next(each["metadata"]["annotations"][BUNDLE_ANNOTATION] for each in tiny if each["kind"] == "Agent")

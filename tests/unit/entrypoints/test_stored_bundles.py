@@ -7,7 +7,7 @@ import yaml
 
 from goldgate.agent.bundle import seal
 from goldgate.contracts.bundle import BundleError, digest_files
-from goldgate.contracts.cluster import AGENT_LABEL, RUN_LABEL, Part, as_written
+from goldgate.contracts.cluster import AGENT_LABEL, ROOT_LABEL, RUN_LABEL, Part, as_written
 from goldgate.contracts.resource_parts import FromEnv
 from goldgate.domain.digest import digest_bytes
 from goldgate.domain.errors import TransientError
@@ -29,6 +29,8 @@ RUN = {
     "metadata": {"name": "run-1", "uid": "uid-of-the-run"},
     "spec": {"agentRef": "tiny", "userMessage": "Hello?"},
 }
+
+MADE_BY_A_POD = {AGENT_LABEL: "kind", ROOT_LABEL: "run-1"}
 
 
 def bundle(folder: Path, *, random_bytes: int = 10) -> tuple[Path, str]:
@@ -172,9 +174,25 @@ class TestEnvOfStored:
         of_agent = InMemoryResources(*parts_of_agent(path, digest=digest, agent="kind"))
         of_run = InMemoryResources(*parts_of_run(path, digest=digest, run=RUN))
 
-        told = [env_of_stored(digest, run="run-1", resources=each) for each in (of_agent, of_run)]
+        told = [env_of_stored(digest, run="run-1", agent="kind", resources=each) for each in (of_agent, of_run)]
 
-        assert told == [{"MODEL_KEY": FromEnv.model_validate(KEY)}] * 2
+        assert [each and each.env for each in told] == [{"MODEL_KEY": FromEnv.model_validate(KEY)}] * 2
+
+    def test_is_vouched_for_by_whoever_applied_that_very_agent(self, tmp_path: Path):
+        """Neither by a pod, whatever it writes on its part, nor by the parts of another agent."""
+        path, digest = bundle(tmp_path / "small")
+        applied = parts_of_agent(path, digest=digest, agent="kind")
+        forged = [{**each, "metadata": {**each["metadata"], "labels": MADE_BY_A_POD}} for each in applied]
+        of_run = parts_of_run(path, digest=digest, run=RUN)
+
+        def is_vouched_for(parts: list[Document], agent: str) -> bool:
+            told = env_of_stored(digest, run="run-1", agent=agent, resources=InMemoryResources(*parts))
+            return told is not None and told.is_vouched_for
+
+        assert is_vouched_for(applied, "kind")
+        assert not is_vouched_for(applied, "other")
+        assert not is_vouched_for(forged, "kind")
+        assert not is_vouched_for(of_run, "kind")
 
     def test_is_unknown_of_a_bundle_that_is_not_there(self):
-        assert env_of_stored("0" * 64, run="run-1", resources=InMemoryResources()) is None
+        assert env_of_stored("0" * 64, run="run-1", agent="kind", resources=InMemoryResources()) is None
