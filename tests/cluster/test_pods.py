@@ -337,10 +337,10 @@ class TestTheCount:
         counted = bench.counts.read(name)
         now = bench.clock.now()
 
-        moved = [bench.counts.move(name, counted=counted, to=Launches().next(f"{name}{n}", now=now)) for n in range(3)]
+        moved = [bench.counts.move(name, counted=counted, to=Launches().next(name, now=now, lost=n)) for n in range(3)]
 
         assert moved == [True, False, False]
-        assert bench.counts.read(name).launches.pod == f"{name}0-1"
+        assert bench.counts.read(name).launches.lost == 0
 
     def test_is_moved_on_from_what_was_read(self, bench):
         name = bench.make()

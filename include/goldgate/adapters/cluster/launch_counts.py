@@ -10,10 +10,12 @@ from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, Unfi
 from goldgate.adapters.cluster.pods import SHORT
 from goldgate.contracts.cluster import PODS_ANNOTATION
 from goldgate.domain.errors import PermanentError
-from goldgate.domain.runs.pods import Launches
+from goldgate.domain.runs.pods import Launches, pod_name
 from goldgate.ports.pods import Counted
 
 _LAUNCHES: Final = TypeAdapter(Launches)
+_MOST_LAUNCHED: Final = 100_000
+"""The names of all pods before the latest are gone through: a count that somebody made up must not cost a machine."""
 _MARK: Final = pointer("metadata", "annotations", PODS_ANNOTATION)
 
 
@@ -36,6 +38,7 @@ class ClusterLaunchCounts:
             version=metadata["resourceVersion"],
             mark=mark,
             has_annotations="annotations" in metadata,
+            is_leaving="deletionTimestamp" in metadata,
         )
 
     def move(self, run: str, *, counted: Counted, to: Launches) -> bool:
@@ -64,12 +67,21 @@ def launches_in(mark: str, *, run: str) -> Launches:
         PermanentError: Somebody else wrote it.
     """
     try:
-        return _LAUNCHES.validate_json(mark)
+        found = _LAUNCHES.validate_json(mark)
     except ValidationError as error:
-        raise PermanentError(
-            f"Found `{mark[:200]}` in annotation `{PODS_ANNOTATION}` of TaskRun `{run}`; expected the count of its "
-            "pods. Remove the annotation if no pod of the run is there."
-        ) from error
+        raise _not_ours(mark, run=run) from error
+    if not 0 <= found.launched <= _MOST_LAUNCHED or found.pod != (
+        pod_name(run, found.launched) if found.launched else ""
+    ):
+        raise _not_ours(mark, run=run)
+    return found
+
+
+def _not_ours(mark: str, *, run: str) -> PermanentError:
+    return PermanentError(
+        f"Found `{mark[:200]}` in annotation `{PODS_ANNOTATION}` of TaskRun `{run}`; expected the count of its "
+        "pods. Remove the annotation if no pod of the run is there."
+    )
 
 
 def _operations(counted: Counted, mark: str) -> list[Object]:

@@ -71,13 +71,14 @@ def manifest_of(order: PodOrder, *, namespace: str) -> Json:
 
 
 def _owner(order: PodOrder) -> Json:
+    # It does not block the run's deletion: where owners are checked (OwnerReferencesPermissionEnforcement, as OpenShift
+    # has it), only who may change the run's finalizers may ask for that.
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "TaskRun",
         "name": order.run,
         "uid": order.run_uid,
         "controller": True,
-        "blockOwnerDeletion": True,
     }
 
 

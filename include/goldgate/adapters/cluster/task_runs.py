@@ -38,7 +38,7 @@ from goldgate.adapters.cluster.statuses import (
 )
 from goldgate.adapters.cluster.words import key_of, text_of, words_in
 from goldgate.contracts.base import API_VERSION
-from goldgate.contracts.cluster import HeldStatus, StoredText
+from goldgate.contracts.cluster import ROOT_LABEL, HeldStatus, StoredText
 from goldgate.contracts.resource_parts import Name
 from goldgate.contracts.task_runs import TaskRun, TaskRunStatus
 from goldgate.domain.errors import PermanentError, TransientError
@@ -98,6 +98,7 @@ class ClusterTaskRunStore:
         self._old_parts = ClusterPartStore(cluster, patience=_SWEEPING)
         self._events = RunEvents(cluster)
         self._known: dict[Lease, _Known] = {}
+        self._own_root = cluster.labels.get(ROOT_LABEL)
 
     def create(self, run: TaskRun) -> TaskRun:
         """Record a new run, or find the same."""
@@ -116,6 +117,12 @@ class ClusterTaskRunStore:
             raise PermanentError(
                 f"Found another run named `{name}` in the cluster, which asks something else; expected a new name or "
                 "the same `spec`. Rename the run."
+            )
+        maker = found.metadata.labels.get(ROOT_LABEL)
+        if maker not in {None, self._own_root}:
+            raise PermanentError(
+                f"Found run `{name}` in the cluster, which a pod of run `{maker}` made; expected none, or one's own: "
+                f"what it says is the word of that pod. Look at `{maker}`, delete `{name}`, and try again."
             )
         return found
 

@@ -59,6 +59,7 @@ class TestManifestOf:
         }
 
     def test_goes_when_its_run_does(self, pod):
+        """Without blocking its deletion: that would take the right to change the run's finalizers."""
         [owner] = pod["metadata"]["ownerReferences"]
 
         assert owner == {
@@ -67,7 +68,6 @@ class TestManifestOf:
             "name": "run",
             "uid": "u1",
             "controller": True,
-            "blockOwnerDeletion": True,
         }
 
     def test_is_found_by_its_run_and_its_agent(self, pod):

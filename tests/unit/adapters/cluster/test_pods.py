@@ -192,6 +192,17 @@ class TestTheCount:
         with pytest.raises(PermanentError, match=r"`two` in annotation `goldgate\.dev/pods` of TaskRun `run`"):
             ClusterLaunchCounts(cluster(lambda _: httpx2.Response(200, json={"metadata": metadata}))).read("run")
 
+    @pytest.mark.parametrize(
+        ("more", "is_leaving"), [({}, False), ({"deletionTimestamp": "2026-11-21T18:00:00Z"}, True)]
+    )
+    def test_tells_of_a_run_that_was_deleted_and_is_not_gone(self, more, is_leaving):
+        metadata = {"name": "run", "uid": "u1", "resourceVersion": "1", **more}
+
+        counted = ClusterLaunchCounts(cluster(lambda _: httpx2.Response(200, json={"metadata": metadata}))).read("run")
+
+        assert counted is not None
+        assert counted.is_leaving is is_leaving
+
     @pytest.mark.parametrize(("stands", "is_moved"), [("ours", True), ("another", False)])
     def test_knows_its_own_move_whose_answer_was_lost_from_that_of_somebody_else(self, stands, is_moved):
         to = Launches().next("run", now=FrozenClock().now())
