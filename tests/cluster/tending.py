@@ -79,10 +79,12 @@ class Tended:
 
     async def _follow(self) -> None:
         log_until: str | None = None
+        spec: dict[str, Any] | None = dict(self._spec)
         while True:
             try:
-                arguments = {"spec": dict(self._spec), "access": self.place.access}
+                arguments = {"spec": spec, "access": self.place.access}
                 self.told = await asyncio.to_thread(pod_tasks.tend_task, self.name, **arguments)
+                spec = None  # it is there: one that goes is not made anew
                 self.reasons.append(str(self.told["reason"]))
                 if self.told["waits_for"] in {"", "person"}:
                     return

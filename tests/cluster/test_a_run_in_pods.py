@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from goldgate.domain.errors import PermanentError
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.tending import Tended, settings_of
 from tests.cluster.world import ANSWER, Place, World, settle
@@ -25,3 +26,16 @@ class TestARun:
 
         assert (told["phase"], told["output"]) == ("FinalAnswer", ANSWER)
         assert len(place.world.booked) == 1
+
+    @pytest.mark.parametrize("how", ["background", "foreground"])
+    def test_that_is_deleted_while_it_acts_acts_in_no_other_pod(self, place: Place, how: str):
+        with place.world.booking.held():
+            tended = Tended(place, "r1").begin()
+            place.world.booking.await_one()
+            place.cluster.kubectl("delete", "taskrun", "r1", f"--cascade={how}")
+
+            with pytest.raises(PermanentError, match=r"`r1`"):
+                tended.over()
+
+        assert len(place.world.booked) == 1
+        assert place.cluster.kubectl("get", "taskruns", "-o", "name") == ""

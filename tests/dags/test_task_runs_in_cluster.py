@@ -133,6 +133,16 @@ class TestAgentTaskRunOperatorInCluster:
 
         assert done["output"] == "Forty-two."
 
+    def test_makes_no_run_anew_that_it_waited_for(self):
+        tasks.script(NAME, tend_task=[follows(), follows(), tasks.told()])
+        first = deferred_of(operator().execute, context_of())
+
+        again = deferred_of(operator().go_on, context_of(), GO_ON, **first.kwargs)
+        operator().go_on(context_of(), GO_ON, **again.kwargs)
+
+        specs = [arguments["spec"] for _, arguments in tasks.calls(NAME)]
+        assert specs == [{"agent": "helper", "user_message": "Hi"}, None, None]
+
     def test_follows_the_next_pod_from_where_the_log_is_known(self):
         tasks.script(NAME, tend_task=[follows("run-1"), follows("run-2")])
         first = deferred_of(operator().execute, context_of())

@@ -57,7 +57,14 @@ class InMemoryLaunchCounts:
     def read(self, run: str) -> Counted | None:
         count = self.counts.get(run)
         mark = None if count is None else repr(count)
-        return Counted(uid=UID, launches=count or Launches(), version=str(self.versions), mark=mark)
+    is_leaving: bool = False
+        return Counted(
+            uid=UID,
+            launches=count or Launches(),
+            version=str(self.versions),
+            mark=mark,
+            is_leaving=self.is_leaving,
+        )
 
     def move(self, run: str, *, counted: Counted, to: Launches) -> bool:
         if self.counts.get(run, Launches()) != counted.launches:

@@ -89,6 +89,8 @@ class LaunchCounts(Protocol):
 
     def read(self, run: str) -> Counted | None:
         """Read the count of a run. None: there is no such run.
+    is_leaving: bool = False
+    """Somebody deleted it, and it goes once what it owns is gone: no pod is to keep it."""
 
         Raises:
             PermanentError: What stands there is no count.

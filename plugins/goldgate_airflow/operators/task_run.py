@@ -81,16 +81,18 @@ class AgentTaskRunOperator(BaseOperator):
         if event["decision"] == "failed":
             raise AirflowException(event["reason"])
         self.log.info("task_run.go_on %s", event["reason"])
-        return self._work(context, pause_s=pause_s, log_until=event.get("log_until"))
+        return self._work(context, pause_s=pause_s, log_until=event.get("log_until"), is_begun=True)
 
     def on_kill(self) -> None:
         """Let go of the run: it is recorded within a second, and then ended if nobody wants it any more."""
         if self._stop is not None:
             self._stop.set()
 
-    def _work(self, context: Context, *, pause_s: float, log_until: str | None = None) -> dict[str, Any]:
+    def _work(
+        self, context: Context, *, pause_s: float, log_until: str | None = None, is_begun: bool = False
+    ) -> dict[str, Any]:
         name = self.task_run or task_run_name(context["ti"])
-        place = self._place(name)
+        place = self._place(name, is_begun=is_begun)
         self._stop = threading.Event()
         told = place.go_on(self._stop)
         match told["waits_for"]:
@@ -113,7 +115,7 @@ class AgentTaskRunOperator(BaseOperator):
             case unknown:
                 raise AirflowFailException(f"TaskRun `{name}` waits for `{unknown}`, which nobody knows.")
 
-    def _place(self, name: str) -> Place:
+    def _place(self, name: str, *, is_begun: bool) -> Place:
         given = {key: value for key, value in (self.spec or {}).items() if value not in (None, "")}
         conn_id = conn_id_of_environment() if self.kubernetes_conn_id is None else self.kubernetes_conn_id
         if self.task_run and (given or not conn_id):
@@ -123,7 +125,8 @@ class AgentTaskRunOperator(BaseOperator):
                 "GOLDGATE_KUBERNETES_CONN_ID, and nothing else."
             )
         if conn_id:
-            spec = None if self.task_run else given
+            # One that somebody deleted while it was waited for is not made anew: it would do all it did once more.
+            spec = None if self.task_run or is_begun else given
             return InCluster(name=name, spec=spec, steps=self.pod_tasks, kubernetes_conn_id=conn_id)
         return OnThisMachine(name=name, spec=given, steps=self.run_tasks)
 

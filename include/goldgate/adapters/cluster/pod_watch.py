@@ -105,7 +105,7 @@ class ClusterPodWatch:
             if is_absent(error):
                 return True
             raise refusal(error, doing=f"read TaskRun `{run}`") from error
-        return _phase(found).is_terminal
+        return "deletionTimestamp" in found["metadata"] or _phase(found).is_terminal
 
     async def untended(self) -> AsyncGenerator[AppliedRun, None]:
         """Yield runs that nobody tends."""
@@ -207,7 +207,8 @@ def is_untended(run: Json) -> bool:
     """Whether nobody has begun a run or counts its pods. What an agent asks of another is that agent's own."""
     annotations = run["metadata"].get("annotations") or {}
     is_below = bool((run.get("spec") or {}).get("depth"))
-    return _phase(run) is Phase.INITIALIZING and PODS_ANNOTATION not in annotations and not is_below
+    is_leaving = "deletionTimestamp" in run["metadata"]
+    return _phase(run) is Phase.INITIALIZING and PODS_ANNOTATION not in annotations and not is_below and not is_leaving
 
 
 def _change(objects: dict[str, Json], what: str, each: Json) -> None:
