@@ -7,11 +7,12 @@ import pytest
 from lightkube.types import PatchType
 
 from goldgate.adapters.cluster.connection import Cluster
-from goldgate.contracts.cluster import ROOT_LABEL
+from goldgate.contracts.cluster import PARENT_ANNOTATION, ROOT_LABEL
+from goldgate.contracts.resource_parts import Metadata
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.task_runs import TaskRunStore
 from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.stores import TASK_RUN, emptied, opened, prepared
+from tests.cluster.stores import TASK_RUN, emptied, opened, prepared, until
 from tests.contracts.test_task_run_store_port import (
     Bench,
     TestAStaleOwner,
@@ -72,3 +73,16 @@ class TestARunThatAPodMade:
                 pytest.raises(PermanentError, match="a pod of run `ask`"),
             ):
                 store.create(run())
+
+
+class TestARunThatAnotherAskedFor:
+    def test_goes_with_it(self, store: TaskRunStore):
+        store.create(run())
+        lease = store.take("r1", owner="o", for_s=30)
+        asked = run("below")
+        annotations = {PARENT_ANNOTATION: "r1"}
+        store.create(asked.model_copy(update={"metadata": Metadata(name="below", annotations=annotations)}))
+
+        store.remove(lease)
+
+        until(lambda: store.read("below") is None)

@@ -53,11 +53,11 @@ class InMemoryLaunchCounts:
 
     counts: dict[str, Launches] = field(default_factory=dict)
     versions: int = 0
+    is_leaving: bool = False
 
     def read(self, run: str) -> Counted | None:
         count = self.counts.get(run)
         mark = None if count is None else repr(count)
-    is_leaving: bool = False
         return Counted(
             uid=UID,
             launches=count or Launches(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from goldgate.agent.delegation import reply_of
+from goldgate.contracts.cluster import PARENT_ANNOTATION
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.run_mapping import run_limits, state_of
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
@@ -16,7 +17,7 @@ from goldgate.ports.agents import DelegateReply
 from goldgate.ports.delivery import Clock
 from goldgate.ports.task_runs import RunHeldError, RunWord, TaskRunStore
 
-PARENT: Final = "goldgate.dev/parent"
+PARENT: Final = PARENT_ANNOTATION
 """Annotation of a sub-run: the run that asked for it."""
 
 PARENT_SPAN: Final = "goldgate.dev/parent-span"

@@ -82,6 +82,8 @@ class Counted:
     mark: str | None = None
     """The count as it is written there; None: there is none yet."""
     has_annotations: bool = True
+    is_leaving: bool = False
+    """Somebody deleted it, and it goes once what it owns is gone: no pod is to keep it."""
 
 
 class LaunchCounts(Protocol):
@@ -89,8 +91,6 @@ class LaunchCounts(Protocol):
 
     def read(self, run: str) -> Counted | None:
         """Read the count of a run. None: there is no such run.
-    is_leaving: bool = False
-    """Somebody deleted it, and it goes once what it owns is gone: no pod is to keep it."""
 
         Raises:
             PermanentError: What stands there is no count.

@@ -97,7 +97,7 @@ class ClusterPartStore:
         metadata = self._runs.metadata(run)
         if metadata is None:
             raise PermanentError(f"Found no TaskRun `{run}`; expected the one that a text is stored for.")
-        return {"apiVersion": API_VERSION, "kind": "TaskRun", "name": run, "uid": metadata["uid"]}
+        return owner_of(run, metadata["uid"])
 
     def _make(self, name: str, spec: PartSpec, *, labels: Mapping[str, str], owners: list[Object]) -> None:
         metadata = {"name": name, "labels": dict(labels), "ownerReferences": owners}
@@ -130,6 +130,11 @@ class KeptPart:
     def is_of(self, stored: StoredText | None) -> bool:
         """Whether it is a piece of this text."""
         return stored is not None and self.digest == stored.digest[:_LABEL_CHARS]
+
+
+def owner_of(run: str, uid: str) -> Object:
+    """Name a TaskRun as the owner of something, which goes when it does."""
+    return {"apiVersion": API_VERSION, "kind": "TaskRun", "name": run, "uid": uid}
 
 
 def pieces_of(text: str) -> Iterator[str]:

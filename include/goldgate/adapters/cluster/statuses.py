@@ -1,5 +1,6 @@
 """The status of a TaskRun as the API server holds it: whole, or its beginning for people with the whole in parts."""
 
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -107,6 +108,11 @@ def object_of_status(status: TaskRunStatus) -> Object:
     """Write a status as the API server takes it."""
     written: Object = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     return written
+
+
+def text_of_time(at: datetime) -> str:
+    """Write a time as the API server does."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def fits(text: str, *, spec_bytes: int) -> bool:

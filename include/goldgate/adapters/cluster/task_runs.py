@@ -24,7 +24,7 @@ from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.events import Line, RunEvents
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
-from goldgate.adapters.cluster.parts import ClusterPartStore, written_bytes
+from goldgate.adapters.cluster.parts import ClusterPartStore, owner_of, written_bytes
 from goldgate.adapters.cluster.statuses import (
     damaged,
     fits,
@@ -34,11 +34,12 @@ from goldgate.adapters.cluster.statuses import (
     shown,
     status_of_text,
     text_of_status,
+    text_of_time,
     whole_of,
 )
 from goldgate.adapters.cluster.words import key_of, text_of, words_in
 from goldgate.contracts.base import API_VERSION
-from goldgate.contracts.cluster import ROOT_LABEL, HeldStatus, StoredText
+from goldgate.contracts.cluster import PARENT_ANNOTATION, ROOT_LABEL, HeldStatus, StoredText
 from goldgate.contracts.resource_parts import Name
 from goldgate.contracts.task_runs import TaskRun, TaskRunStatus
 from goldgate.domain.errors import PermanentError, TransientError
@@ -103,7 +104,7 @@ class ClusterTaskRunStore:
     def create(self, run: TaskRun) -> TaskRun:
         """Record a new run, or find the same."""
         name = _checked(run.metadata.name)
-        metadata = run.metadata.model_dump(mode="json")
+        metadata = {**run.metadata.model_dump(mode="json"), "ownerReferences": self._owners_of(run)}
         spec = run.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         made = self._runs.create({"apiVersion": API_VERSION, "kind": "TaskRun", "metadata": metadata, "spec": spec})
         if made is not None:
@@ -172,7 +173,7 @@ class ClusterTaskRunStore:
     def renew(self, lease: Lease, *, for_s: float) -> None:
         """Keep the lease."""
         operations: list[Object] = [
-            {"op": "add", "path": "/status/held/renewTime", "value": _written(self._clock.now())},
+            {"op": "add", "path": "/status/held/renewTime", "value": text_of_time(self._clock.now())},
             {"op": "add", "path": "/status/held/leaseSeconds", "value": for_s},
         ]
         self._write(lease, operations, patience=_RENEWAL)
@@ -181,7 +182,7 @@ class ClusterTaskRunStore:
         """Give the lease back."""
         operations = [
             {"op": "add", "path": "/status/held/holder", "value": ""},
-            {"op": "add", "path": "/status/held/renewTime", "value": _written(self._clock.now())},
+            {"op": "add", "path": "/status/held/renewTime", "value": text_of_time(self._clock.now())},
         ]
         try:
             self._runs.patch(lease.run, [*self._tests(lease), *operations], is_of_status=True)
@@ -199,7 +200,7 @@ class ClusterTaskRunStore:
             raise PermanentError(f"Found a lease of run `{lease.run}`; expected one of `{run.metadata.name}`.")
         status, stored = self._stored(lease, run)
         operations: list[Object] = [
-            {"op": "add", "path": "/status/held/renewTime", "value": _written(self._clock.now())},
+            {"op": "add", "path": "/status/held/renewTime", "value": text_of_time(self._clock.now())},
             # Who works on it stays as it is, whatever a renewal writes at the same time.
             {"op": "add", "path": "/recorded", "value": status},
             {"op": "copy", "from": "/status/held", "path": "/recorded/held"},
@@ -246,6 +247,11 @@ class ClusterTaskRunStore:
         """Post the Events that are left, within a bounded time."""
         self._events.close()
         self._on_close()
+
+    def _owners_of(self, run: TaskRun) -> list[Object]:
+        """Name the run that asked for this one, if it is worked on here: nobody would end this one without it."""
+        above = run.metadata.annotations.get(PARENT_ANNOTATION)
+        return [owner_of(above, known.uid) for lease, known in tuple(self._known.items()) if lease.run == above][:1]
 
     def _begin_with(self, run: TaskRun, made: Object) -> None:
         """Record the status that a new run comes with, if nobody has taken it up meanwhile."""
@@ -380,7 +386,3 @@ def _refused(lease: Lease) -> PermanentError:
         f"The API server did not take a change of run `{lease.run}`, though epoch {lease.epoch} of `{lease.owner}` "
         "holds it. Nothing was written. Look whether its status was edited by hand."
     )
-
-
-def _written(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
