@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from goldgate.domain.runs.pods import pod_name
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.deployed import account_in, await_policies, overlay
 from tests.cluster.stores import install_kinds
@@ -36,7 +37,15 @@ def deployed(shared_cluster: ClusterUnderTest, tmp_path_factory) -> Deployed:
     folder = tmp_path_factory.mktemp("admission")
     overlay(folder, namespace=shared_cluster.namespace, bases=["rbac", "admission"])
     shared_cluster.kubectl("apply", "-k", str(folder))
-    names = ("task-run", "task-run-events", "evaluation", "operator", "router", "router-services")
+    names = (
+        "task-run",
+        "task-run-events",
+        "evaluation",
+        "operator",
+        "operator-ends",
+        "router",
+        "router-services",
+    )
     await_policies(shared_cluster, *(f"goldgate-{name}" for name in names))
     known = json.loads(shared_cluster.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
     nobody = folder / "nobody.json"
@@ -237,14 +246,45 @@ class TestPodOfATaskRun:
     def test_stores_nothing_for_others(self, pod, labels):
         assert "does not work on parts" in pod.create(part("made", labels=labels))
 
-    def test_tells_of_task_runs_only(self, deployed, pod):
-        def event(kind: str, version: str) -> dict:
-            about = {"kind": kind, "apiVersion": version, "name": "ask", "namespace": deployed.namespace}
-            metadata = {"generateName": "told-", "namespace": deployed.namespace}
-            return {"apiVersion": "v1", "kind": "Event", "metadata": metadata, "involvedObject": about}
+    @pytest.mark.parametrize("index", [0, 12])
+    def test_lays_down_no_bundle_that_others_find_by_its_digest(self, pod, index):
+        told = pod.create(part(f"bundle-{'a' * 40}-{index}", labels={ROOT: "ask"}))
 
-        assert pod.create(event("TaskRun", API)) == ""
-        assert "tells of TaskRuns only" in pod.create(event("Pod", "v1"))
+        assert "laid down by whoever applies agents" in told
+
+    def event(self, cluster: Deployed, run: str = "ask", *, by: str = "goldgate-task-run", **about) -> dict:
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": "told-", "namespace": cluster.namespace},
+            "involvedObject": {
+                "kind": "TaskRun",
+                "apiVersion": API,
+                "name": run,
+                "namespace": cluster.namespace,
+                **about,
+            },
+            "source": {"component": by},
+            "reportingComponent": by,
+        }
+
+    @pytest.mark.parametrize("run", ["ask", "ask-sub"])
+    def test_tells_of_its_run_and_those_below_it(self, deployed, pod, run):
+        assert pod.create(self.event(deployed, run)) == ""
+
+    def test_tells_of_its_run_whose_name_its_own_cuts_off(self, deployed):
+        run = f"a-{'long' * 15}"
+        teller = Bearer.of_pod(deployed, pod_name(run, 1))
+
+        assert teller.create(self.event(deployed, run)) == ""
+
+    def test_tells_of_nobody_else(self, deployed, pod):
+        assert "tells of TaskRuns only" in pod.create(self.event(deployed, kind="Pod", apiVersion="v1"))
+        for run in ("other", "asking"):
+            assert f"and not of {run}" in pod.create(self.event(deployed, run))
+
+    def test_tells_as_itself(self, deployed, pod):
+        assert "tells as goldgate-task-run" in pod.create(self.event(deployed, by="kubelet"))
 
     def test_is_believed_only_with_a_token_of_its_own(self, deployed):
         """One that was made for the account, and not for a pod, may read and not write."""
@@ -268,8 +308,9 @@ class TestPodOfAnEvaluation:
     def test_lays_down_results_and_nothing_else(self, deployed):
         pod = Bearer.of_pod(deployed, "evaluation-1", account="goldgate-evaluation")
 
-        assert pod.create(part("results", labels={"goldgate.dev/use": "results"})) == ""
+        assert pod.create(part("results-0", labels={"goldgate.dev/use": "results"})) == ""
         assert "lays down results" in pod.create(part("bundle-of-mine", labels={"goldgate.dev/use": "bundle"}))
+        assert "lays down results" in pod.create(part("run-of-mine", labels={"goldgate.dev/use": "results"}))
 
     def test_is_believed_only_with_a_token_of_its_own(self, deployed):
         stranger = Bearer.unbound(deployed, "goldgate-evaluation")
@@ -277,12 +318,16 @@ class TestPodOfAnEvaluation:
         assert "is not bound to a pod" in stranger.create(part("results", labels={"goldgate.dev/use": "results"}))
 
 
+def labelled(name: str) -> dict[str, str]:
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "goldgate"}
+
+
 def pod_for_a_run(cluster: ClusterUnderTest, **changes) -> dict:
     """What the operator makes."""
     uid = cluster.kubectl("get", "taskrun", "ask", "-o", "jsonpath={.metadata.uid}")
     made = sleeping_pod(cluster, "made-1", account="goldgate-task-run")
     made["metadata"] |= {
-        "labels": {"goldgate.dev/task-run": "ask"},
+        "labels": {"goldgate.dev/task-run": "ask", **labelled("goldgate-task-run")},
         "ownerReferences": [{"apiVersion": API, "kind": "TaskRun", "name": "ask", "uid": uid}],
     }
     made["spec"] |= changes
@@ -300,6 +345,7 @@ class TestOperator:
 
     def test_makes_pods_of_evaluations(self, deployed):
         made = sleeping_pod(deployed, "evaluation-made", account="goldgate-evaluation")
+        made["metadata"]["labels"] = labelled("goldgate-evaluation")
 
         assert self.told(deployed, made) == ""
 
@@ -321,6 +367,7 @@ class TestOperator:
             {"secret": {"secretName": "openai"}},
             {"projected": {"sources": [{"secret": {"name": "openai"}}]}},
             {"configMap": {"name": "settings"}},
+            {"projected": {"sources": [{"configMap": {"name": "settings"}}]}},
             {"persistentVolumeClaim": {"claimName": "goldgate-home"}},
         ],
     )
@@ -335,8 +382,32 @@ class TestOperator:
 
         assert "name each variable" in self.told(deployed, made)
 
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            labelled("goldgate-router"),
+            labelled("goldgate-evaluation"),
+            {"app.kubernetes.io/name": "goldgate-task-run"},
+            {**labelled("goldgate-task-run"), "goldgate.dev/arm": "arm-helper-7"},
+        ],
+    )
+    def test_makes_no_pod_that_passes_for_another(self, deployed, labels):
+        """A Service would send it questions, or the network policies would not bound it."""
+        made = pod_for_a_run(deployed)
+        made["metadata"]["labels"] = {"goldgate.dev/task-run": "ask", **labels}
 
-ARM = {"goldgate.dev/arm": "arm-helper-7"}
+        assert "and are no arms" in self.told(deployed, made)
+
+    def test_ends_no_pod_of_others(self, deployed):
+        operator = Bearer.unbound(deployed, "goldgate-operator")
+        Bearer.of_pod(deployed, "router-1", account="goldgate-router")
+        Bearer.of_pod(deployed, "done-1")
+
+        assert "pods of TaskRuns and of evaluations only" in operator.told("delete", "pod", "router-1", "--wait=false")
+        assert operator.told("delete", "pod", "done-1", "--wait=false") == ""
+
+
+ARM = {"goldgate.dev/arm": "arm-helper-7", **labelled("goldgate-arm")}
 
 
 def arm(cluster: ClusterUnderTest) -> dict:
@@ -366,6 +437,17 @@ class TestRouter:
         made["metadata"]["labels"] = {"app": "mine"}
 
         assert "makes arms only" in self.told(deployed, made)
+
+    @pytest.mark.parametrize("label", sorted(ARM))
+    def test_makes_no_pod_that_passes_for_another(self, deployed, label):
+        made = arm(deployed)
+        bears = {**ARM, "app": "mine", label: "goldgate-router"}
+        if label == "goldgate.dev/arm":
+            del bears[label]
+        made["spec"]["template"]["metadata"]["labels"] = bears
+        made["spec"]["selector"] = {"matchLabels": {"app": "mine"}}
+
+        assert "pods of arms bear the labels" in self.told(deployed, made)
 
     @pytest.mark.parametrize(
         ("change", "why"),
