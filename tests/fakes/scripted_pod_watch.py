@@ -15,6 +15,10 @@ class ScriptedPodWatch:
 
     found: Sequence[PodFacts | None] = ()
     said: Sequence[LogLine] = ()
+    said_after_s: float = 0.0
+    """So long the log of a pod lags behind what becomes of it."""
+    failure: Exception | None = None
+    """What is raised once all was told."""
     overs: list[bool | TransientError] = field(default_factory=list)
     """What each look at the run says; the last one again and again."""
     asked_since: str | None = None
@@ -25,10 +29,13 @@ class ScriptedPodWatch:
             assert facts is None or facts.name == pod
             yield facts
             await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
         await asyncio.Event().wait()
 
     async def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:  # noqa: ARG002 - the port's
         self.asked_since = since
+        await asyncio.sleep(self.said_after_s)
         for line in self.said:
             yield line
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from goldgate.domain.errors import TransientError
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.pods import LaunchPolicy, PodFacts, PodPhase
 from goldgate.entrypoints.pod_watch import PodFollower, Watched
 from goldgate.ports.pods import LogLine
@@ -41,6 +41,17 @@ class TestFollow:
 
         assert watched == Watched(reason="Pod `run-1`: Ended", log_until="2026-11-21T18:00:02Z")
         assert said == ["line 0", "line 1", "line 2"]
+
+    def test_waits_for_the_last_words_of_a_pod_that_ended(self):
+        line = LogLine(stamp="2026-11-21T18:00:00Z", text="why it ended")
+
+        _, said = followed(ScriptedPodWatch(found=[RUNNING, ENDED], said=[line], said_after_s=0.3))
+
+        assert said == ["why it ended"]
+
+    def test_raises_what_keeps_it_from_watching(self):
+        with pytest.raises(PermanentError, match="may not watch"):
+            followed(ScriptedPodWatch(found=[RUNNING], failure=PermanentError("This account may not watch pods.")))
 
     def test_goes_on_with_the_log_where_another_left_it(self):
         watch = ScriptedPodWatch(found=[ENDED])
