@@ -24,6 +24,7 @@ from goldgate.contracts.gold import GoldRow
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.evaluations import About, ask_here
 from goldgate.entrypoints.logs import log_as_json
+from goldgate.entrypoints.pod_process import leave_last_word
 from goldgate.entrypoints.settings import Settings
 from goldgate.ports.parts import PartStore
 from goldgate.release.trial import Contestant, RunGoldSet
@@ -37,10 +38,6 @@ RESULTS: Final = "results"
 """What its parts are for."""
 PROGRESS: Final = "evaluation.progress"
 """The line of its log that tells how many answers there are, `done` and `of`."""
-
-LAST_WORD: Final = Path("/dev/termination-log")
-_LAST_WORD_BYTES: Final = 4096
-"""More of a termination message the kubelet does not keep."""
 
 _TELL_EVERY: Final = 10
 """Lines of progress in all."""
@@ -109,20 +106,24 @@ def _carry_out(text: str, *, env: Mapping[str, str]) -> EvaluationTold:
     return carry_out(order, parts=parts, folder=settings.home / "bundles", ask=ask)
 
 
-def main(argv: Sequence[str] | None = None, *, last_word: Path = LAST_WORD) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    env: Mapping[str, str] = os.environ,
+    work: Callable[..., EvaluationTold] = _carry_out,
+) -> int:
     """Do what an order says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("order", help="where the order lies, as JSON")
     arguments = parser.parse_args(argv)
     log_as_json()
     try:
-        told = _carry_out(arguments.order, env=os.environ).model_dump_json()
+        told = work(arguments.order, env=env).model_dump_json()
         code = ASKED
     except (TransientError, PermanentError) as error:
         told, code = str(error), TRY_AGAIN if isinstance(error, TransientError) else IMPOSSIBLE
     log.info("evaluation.ended", extra={"code": code, "told": told})
-    if last_word.exists():
-        last_word.write_bytes(told.encode()[:_LAST_WORD_BYTES])
+    leave_last_word(told, env=env)
     return code
 
 
