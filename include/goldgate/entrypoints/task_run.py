@@ -7,13 +7,22 @@ Exit codes: 0 answered, 1 failed, 2 wrong usage, 5 impossible as it is, 6 waits 
 worked on by another process, or its agent is not there.
 """
 
+import signal
+import threading
+
+ENDING = threading.Event()
+"""This program was asked to end."""
+
+if __name__ == "__main__":
+    # Before all else: the first process of a container ignores SIGTERM until it says what to do about it, and what is
+    # imported below takes half a second.
+    signal.signal(signal.SIGTERM, lambda *_: ENDING.set())
+
 import argparse
 import logging
 import os
 import secrets
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Final
@@ -148,8 +157,8 @@ def exit_code_of(run: TaskRun) -> int:
     return WAITING if state.is_waiting_for_a_person else TRY_AGAIN
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Work on a recorded run by its name."""
+def main(argv: Sequence[str] | None = None, *, stop: threading.Event | None = None) -> int:
+    """Work on a recorded run by its name; see `run_task` for `stop`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="name of a run that was created before")
     parser.add_argument("--wait-for-agent-s", type=float, default=0.0, help="how long to wait for a missing agent")
@@ -164,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run=name,
             env=os.environ,
             wait_for_agent_s=arguments.wait_for_agent_s,
-            stop=None,
+            stop=stop,
             lease_s=arguments.lease_s,
         ) as driver:
             done = driver.go_on(name)
@@ -187,4 +196,4 @@ def _gave_up(name: str, reason: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(stop=ENDING))

@@ -2,6 +2,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ from goldgate.domain.runs.state import Phase, Status
 from goldgate.entrypoints.agent_opener import AgentOpener, find_task
 from goldgate.entrypoints.frozen_agents import bundle_of
 from goldgate.entrypoints.run_store import open_store
-from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.settings import CHECKOUT, Settings
 from goldgate.entrypoints.task_run import (
     ANSWERED,
     IMPOSSIBLE,
@@ -33,6 +35,17 @@ apiVersion: goldgate.dev/v1alpha1
 kind: Task
 metadata: {name: greet}
 spec: {agentRef: tiny, userMessage: "Hello?"}
+"""
+ENDS_AT_ITS_FIRST_LARGE_IMPORT = """\
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pydantic":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
 """
 ASKS_HELPER = "agents: [{agent: helper, description: Knows.}]\nlimits: {maxSteps: 9}\n"
 
@@ -307,6 +320,20 @@ class TestMain:
         open_store(place.settings).take("run", owner="another", for_s=60)
 
         assert main(["run"]) == TRY_AGAIN
+
+    def test_hears_that_it_is_to_end_while_it_still_imports(self, place: Place, tmp_path: Path):
+        """The first process of a container ignores a SIGTERM for which it has no handler."""
+        self.create(place)
+        (tmp_path / "sitecustomize.py").write_text(ENDS_AT_ITS_FIRST_LARGE_IMPORT)
+        env = {**place.env, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(CHECKOUT / "include")])}
+
+        ran = subprocess.run([sys.executable, "-m", "goldgate.entrypoints.task_run", "run"], env=env, check=False)
+
+        assert ran.returncode == TRY_AGAIN
+        recorded = open_store(place.settings).read("run")
+        assert recorded is not None
+        assert [event.reason for event in recorded.status.events] == ["Interrupted"]
+        assert place.endpoint.requests == []
 
     def test_says_that_there_is_no_such_run(self, capsys: pytest.CaptureFixture[str]):
         assert main(["run"]) == IMPOSSIBLE
