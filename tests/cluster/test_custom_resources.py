@@ -1,6 +1,7 @@
 """What the API server says of a document is what its contract says, and what people see of it is what they look for."""
 
 import json
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -23,6 +24,13 @@ from tests.fakes.schema_strategies import values_of
 from tests.fakes.whole_resources import STATUS, WHOLE, contract_of, document
 
 AGENTS = sorted((CHECKOUT / "include" / "agents").glob("*/agent.yaml"))
+
+PAGES = sorted(
+    page
+    for page in [CHECKOUT / "README.md", *(CHECKOUT / "include" / "docs").glob("*.md")]
+    if re.search(r"^```yaml\napiVersion: goldgate", page.read_text(encoding="utf-8"), re.MULTILINE)
+)
+"""Of the documentation: those that show resources."""
 
 SCHEMAS = {kind.name: kind.schema() for kind in KINDS}
 
@@ -242,12 +250,21 @@ class TestRules:
     @pytest.mark.parametrize(
         ("spec", "told"),
         [
-            ({}, "spec.taskRef: Required value: `taskRef`, required when `agentRef` and `userMessage` are not given"),
-            ({"agentRef": "a"}, "spec.userMessage: Required value: `userMessage`: no message is given for `agentRef`"),
-            ({"userMessage": "m"}, "spec.agentRef: Required value: `agentRef`: no agent is named for `userMessage`"),
+            (
+                {},
+                "spec.taskRef: Required value: expected `taskRef`, required when `agentRef` and `userMessage` are",
+            ),
+            (
+                {"agentRef": "a"},
+                "spec.userMessage: Required value: expected `userMessage`: no message is given for `agentRef`",
+            ),
+            (
+                {"userMessage": "m"},
+                "spec.agentRef: Required value: expected `agentRef`: no agent is named for `userMessage`",
+            ),
             (
                 {"taskRef": "t", "agentRef": "a", "userMessage": "m"},
-                "spec.taskRef: Forbidden: `taskRef` alone, or `agentRef` with `userMessage`, not both",
+                "spec.taskRef: Forbidden: expected `taskRef` alone, or `agentRef` with `userMessage`, not both",
             ),
             ({"taskRef": "t", "colour": "red"}, 'unknown field "spec.colour"'),
         ],
@@ -257,6 +274,13 @@ class TestRules:
 
         assert refused.returncode != 0
         assert told in refused.stderr
+
+    def test_tell_which_name_is_too_long(self, cluster: ClusterUnderTest):
+        named = {**document("TaskRun", {"taskRef": "t"}), "metadata": {"name": "a" * 64}}
+
+        refused = cluster.try_kubectl("apply", "-f", "-", stdin=json.dumps(named))
+
+        assert "metadata.name: Invalid value: expected a DNS label: lower case, digits, dashes" in refused.stderr
 
     @pytest.mark.parametrize("name", ["run", "part"])
     def test_hold_what_was_written_once(self, cluster: ClusterUnderTest, name: str):
@@ -278,6 +302,18 @@ class TestAgentsOfTheCheckout:
 
         again = cluster.kubectl("diff", "-f", str(path))
         assert again == ""
+
+
+class TestPages:
+    """Kubernetes reads YAML more strictly than Python: a `?` before a bracket, for instance."""
+
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+    def test_show_resources_that_the_server_takes(self, cluster: ClusterUnderTest, page):
+        block = re.compile(r"^```yaml\n(apiVersion: goldgate.*?)^```", re.DOTALL | re.MULTILINE)
+        for shown in block.findall(page.read_text(encoding="utf-8")):
+            applied = cluster.try_kubectl("apply", "--dry-run=server", "-f", "-", stdin=shown)
+
+            assert applied.returncode == 0, applied.stderr
 
 
 class TestWhatPeopleSee:

@@ -52,7 +52,8 @@ _FROZEN: Final = Rule(cel="self == oldSelf", message="the `spec` as it was first
 
 _NAMED: Final = Rule(
     cel=f"self.metadata.name.matches({cel_text(NAME_PATTERN)})",
-    message="a DNS label as `metadata.name`: lower case, digits, dashes, at most 63",
+    message="a DNS label: lower case, digits, dashes, at most 63 in all",
+    at=".metadata.name",
 )
 
 _TASK_RUN: Final = (

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from goldgate.domain.structural_schemas import RULES, NotStructuralError, Rule, Schema
+from goldgate.domain.structural_schemas import EXPECTED, RULES, NotStructuralError, Rule, Schema
 
 _LIMITS: Final = {"minimum": ">=", "maximum": "<=", "minLength": ">=", "maxLength": "<="}
 _STRICT: Final = {"minimum": ("exclusiveMinimum", ">"), "maximum": ("exclusiveMaximum", "<")}
@@ -72,7 +72,7 @@ class _Merge:
 
     def _object(self, path: str, schemas: Mapping[int, Schema]) -> Schema:
         whole: Schema = {"type": "object"}
-        if description := next((each["description"] for each in schemas.values() if "description" in each), ""):
+        if description := self._description(schemas):
             whole = {"description": description, **whole}
         names = list(dict.fromkeys(name for schema in schemas.values() for name in schema["properties"]))
         if required := self._required(path, schemas, names):
@@ -121,17 +121,19 @@ class _Merge:
         whole = {key: first[key] for key in first if all(other.get(key) == first[key] for other in others)}
         if any(schema.get("nullable") for schema in having.values()):
             whole["nullable"] = True
-        if "description" not in whole and (text := self._descriptions(having)):
+        if "description" not in whole and (text := self._description(having)):
             whole = {"description": text, **whole}
         for number, schema in having.items():
             self._limit(path, number, {key: schema[key] for key in schema if key not in whole}, schema)
         return whole | self._shared_rules(path, having)
 
-    def _descriptions(self, having: Mapping[int, Schema]) -> str:
+    def _description(self, having: Mapping[int, Schema]) -> str:
         """Tell what each variant says of a value, which often differs in what stands for it if it is left out."""
         texts: dict[str, list[str]] = {}
         for number, schema in having.items():
             texts.setdefault(schema.get("description", ""), []).append(self._variants[number].name)
+        if len(texts) == 1:
+            return next(iter(texts))
         return " ".join(f"In {' or '.join(names)}: {text}" for text, names in texts.items() if text)
 
     def _limit(self, path: str, number: int, limits: Mapping[str, Any], schema: Schema) -> None:
@@ -155,5 +157,6 @@ class _Merge:
                     cel = re.sub(r"\bself\b", f"self{path}", rule["rule"])
                     at = f"{path}{rule.get('fieldPath', '')}"
                     reason = rule.get("reason", "")
-                    self._say(path, cel, only=[number], message=rule["message"], at=at, reason=reason)
+                    message = rule["message"].removeprefix(EXPECTED)
+                    self._say(path, cel, only=[number], message=message, at=at, reason=reason)
         return {RULES: shared} if shared else {}

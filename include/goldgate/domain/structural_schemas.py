@@ -28,6 +28,9 @@ _MOST_DESCRIPTION_CHARS: Final = 400
 """What `kubectl explain` shows on one screen."""
 
 RULES: Final = "x-kubernetes-validations"
+EXPECTED: Final = "expected "
+"""Before each message of a rule: the server puts `Invalid value:` or the like before what it shows."""
+
 ANYTHING: Final[Mapping[str, Any]] = {"x-kubernetes-preserve-unknown-fields": True, "nullable": True}
 """Where a contract takes any JSON value."""
 
@@ -50,7 +53,8 @@ class Rule:
 
     def written(self) -> Schema:
         """Write it as it stands in a schema."""
-        said = {"rule": self.cel, "message": self.message, "fieldPath": self.at, "reason": self.reason}
+        message = f"{EXPECTED}{self.message}"
+        said = {"rule": self.cel, "message": message, "fieldPath": self.at, "reason": self.reason}
         return {key: value for key, value in said.items() if value}
 
 

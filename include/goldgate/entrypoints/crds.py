@@ -170,7 +170,8 @@ KINDS: Final = (
 def definition(kind: Kind) -> Schema:
     """Write the definition of a custom resource."""
     schema = kind.schema()
-    schema["properties"]["metadata"] = {"type": "object"}  # the server has its own
+    # The server has its own; a name is all that may be told of it here, and a rule tells about it.
+    schema["properties"]["metadata"] = {"type": "object", "properties": {"name": {"type": "string"}}}
     version: dict[str, Any] = {
         "name": VERSION,
         "served": True,

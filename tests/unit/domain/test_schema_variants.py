@@ -34,7 +34,7 @@ class TestMerged:
 
         assert rule == {
             "rule": "!has(self.b) || (!has(self.special))",
-            "message": "`b` only in a general one",
+            "message": "expected `b` only in a general one",
             "fieldPath": ".b",
             "reason": "FieldValueForbidden",
         }
@@ -44,7 +44,7 @@ class TestMerged:
 
         assert {
             "rule": "(has(self.special)) || (has(self.b))",
-            "message": "`b`, required in a general one",
+            "message": "expected `b`, required in a general one",
             "fieldPath": ".b",
             "reason": "FieldValueRequired",
         } in rules
@@ -72,7 +72,7 @@ class TestMerged:
         assert whole["properties"]["a"] == {"type": "number", "maximum": 9}
         assert {
             "rule": "!has(self.a) || (!has(self.special)) || (self.a > 0.0)",
-            "message": "a value > 0 in a special one",
+            "message": "expected a value > 0 in a special one",
             "fieldPath": ".a",
         } in whole[RULES]
 
@@ -84,7 +84,7 @@ class TestMerged:
 
     def test_keeps_a_rule_of_all_and_lifts_a_rule_of_one(self):
         shared = {"rule": "self.x != 'self'", "message": "shared"}
-        own = {"rule": "has(self.x)", "message": "own", "fieldPath": ".x", "reason": "FieldValueRequired"}
+        own = {"rule": "has(self.x)", "message": "expected own", "fieldPath": ".x", "reason": "FieldValueRequired"}
         one = thing({**SPECIAL, "in": thing({"x": TEXT}, **{RULES: [shared, own]})})
 
         whole = merge(one, thing({"in": thing({"x": TEXT, "y": TEXT}, **{RULES: [shared]})}))
@@ -92,7 +92,7 @@ class TestMerged:
         assert whole["properties"]["in"][RULES] == [shared]
         assert {
             "rule": "!has(self.in) || (!has(self.special)) || (has(self.in.x))",
-            "message": "own",
+            "message": "expected own",
             "fieldPath": ".in.x",
             "reason": "FieldValueRequired",
         } in whole[RULES]
@@ -103,6 +103,11 @@ class TestMerged:
         whole = merge(thing({**SPECIAL, "a": one}), thing({"a": other}))
 
         assert whole["properties"]["a"]["description"] == "In a special one: Default: a In a general one: Default: b"
+
+    def test_describes_an_object_as_all_variants_do(self):
+        whole = merge(thing(SPECIAL, description="It calls."), thing({"a": TEXT}, description="It answers."))
+
+        assert whole["description"] == "In a special one: It calls. In a general one: It answers."
 
     def test_refuses_one_name_for_two_things(self):
         with pytest.raises(NotStructuralError, match=r"`\.a`"):

@@ -76,7 +76,7 @@ class TestStructural:
         assert settings["additionalProperties"] == {"type": "string"}
         assert settings["maxProperties"] == 7
         assert settings[RULES] == [
-            {"rule": "self.all(key, key.matches('^[A-Z]+$'))", "message": "keys that match `^[A-Z]+$`"}
+            {"rule": "self.all(key, key.matches('^[A-Z]+$'))", "message": "expected keys that match `^[A-Z]+$`"}
         ]
 
     def test_keeps_unknown_fields_only_where_any_value_may_stand(self):
@@ -98,14 +98,19 @@ class TestStructural:
         ] == []
 
     def test_adds_what_is_demanded_wherever_the_contract_stands(self):
-        rule = Rule(cel="self.count > 1", message="more", at=".count", reason="FieldValueRequired")
+        rule = Rule(cel="self.count > 1", message="2", at=".count", reason="FieldValueRequired")
         demands = {"Inner": Demands(rules=[rule], schema={"properties": {"count": {"not": {"enum": [5]}}}})}
 
         properties = written(demands=demands)["properties"]
 
         for name in ("inner", "other"):
             assert properties[name][RULES] == [
-                {"rule": "self.count > 1", "message": "more", "fieldPath": ".count", "reason": "FieldValueRequired"}
+                {
+                    "rule": "self.count > 1",
+                    "message": "expected 2",
+                    "fieldPath": ".count",
+                    "reason": "FieldValueRequired",
+                }
             ]
             assert properties[name]["properties"]["count"]["not"] == {"enum": [5]}
             assert properties[name]["properties"]["count"]["maximum"] == 9

@@ -63,8 +63,10 @@ class TestDefinition:
     def test_keeps_what_a_cluster_alone_knows_of_a_run(self):
         assert {"held", "whole", "phase"} <= schema("TaskRun")["properties"]["status"]["properties"].keys()
 
-    def test_leaves_metadata_to_the_server(self):
-        assert schema("TaskRun")["properties"]["metadata"] == {"type": "object"}
+    def test_leaves_metadata_to_the_server_but_for_a_name_to_tell_about(self):
+        metadata = schema("TaskRun")["properties"]["metadata"]
+
+        assert metadata == {"type": "object", "properties": {"name": {"type": "string"}}}
 
     def test_takes_all_three_contracts_of_agents(self):
         spec = schema("Agent")["properties"]["spec"]
