@@ -1,5 +1,7 @@
 """Every store of parts gives back what was put, whole or not at all, and keeps apart what it is for."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from goldgate.contracts.cluster import StoredText
@@ -47,6 +49,18 @@ class TestTexts:
         parts.remove(stored)
 
         assert parts.get(stored) == "text"
+
+    def test_that_nobody_needs_are_swept_by_their_use_and_age(self, parts: PartStore):
+        stored = parts.put("text", use="left")
+        kept = [parts.put("owned", owner_run="r1", use="left"), parts.put("other", use="wanted")]
+
+        early = parts.sweep("left".__eq__, before=datetime(2020, 1, 1, tzinfo=UTC))
+        late = parts.sweep("left".__eq__, before=datetime(2100, 1, 1, tzinfo=UTC))
+
+        assert (early, late) == (0, 1)
+        assert [parts.get(each) for each in kept] == ["owned", "other"]
+        with pytest.raises(PartMissingError):
+            parts.get(stored)
 
     def test_that_were_never_put_are_missing(self, parts: PartStore):
         with pytest.raises(PartMissingError):

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskDeferred
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped, TaskDeferred
 
 from goldgate.adapters.openai_chat.model import OpenAIChatModel
 from goldgate.contracts.llm import LLMSpec
@@ -147,6 +147,43 @@ class TestStepOperator:
 
         [(_, arguments)] = tasks.calls(RUN)
         assert set(arguments) == handed
+
+    def killed(self, monkeypatch, ti, **arguments):
+        """Have the process told to end while the step waits for its pod."""
+        monkeypatch.setenv("AIRFLOW_CONN_CLUSTER", json.dumps({"conn_type": "kubernetes", "extra": {"in_cluster": 1}}))
+        monkeypatch.setenv("GOLDGATE_KUBERNETES_CONN_ID", "cluster")
+        made = self.step(in_cluster=True, arguments={"agent": "a", "source": "s"}, **arguments)
+        tasks.script(RUN, judge=[made.on_kill], forget_evaluation=[None])
+        with pytest.raises(AirflowException) as raised:
+            made.execute(context_of(ti))
+        forgotten = [sorted(given) for step, given in tasks.calls(RUN) if step == "forget_evaluation"]
+        return type(raised.value), str(raised.value), forgotten
+
+    @pytest.mark.parametrize("state", ["failed", "success", "removed"])
+    def test_ends_the_pod_that_nobody_wants_any_more(self, monkeypatch, state):
+        states = {} if state == "removed" else {"step": state}
+
+        kind, said, forgotten = self.killed(monkeypatch, FrozenTaskInstance(run_id=RUN, states=states))
+
+        assert kind is AirflowFailException
+        assert f"its task is {state}" in said
+        assert forgotten == [["access", "agent"]]
+
+    @pytest.mark.parametrize("state", ["running", "restarting"])
+    def test_leaves_the_pod_to_the_next_try_when_its_worker_ends(self, monkeypatch, state):
+        ti = FrozenTaskInstance(run_id=RUN, states={"step": state})
+
+        kind, said, forgotten = self.killed(monkeypatch, ti)
+
+        assert kind is AirflowException
+        assert "goes on at the next try" in said
+        assert forgotten == []
+
+    def test_is_not_disturbed_by_a_kill_when_it_waits_for_no_pod(self):
+        made = self.step()
+        tasks.script(RUN, judge=[lambda: made.on_kill() or {"verdict": "pass"}])
+
+        assert made.execute(context_of(FrozenTaskInstance(run_id=RUN))) == {"verdict": "pass"}
 
     def test_names_each_mapped_task_its_own_way(self):
         tasks.script("release-1-2", judge=[{"verdict": "pass"}])

@@ -1,6 +1,6 @@
 """Pods in memory, with the rules of the API server as far as launchers see them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -31,6 +31,10 @@ class InMemoryPods:
     def look(self, name: str, *, run_uid: str) -> PodFacts | None:
         found = self.pods.get(name)
         return found if found is not None and found.owner == run_uid else None
+
+    def labelled(self, labels: Mapping[str, str]) -> list[PodFacts]:
+        ours = {order.name for order in self.orders if labels.items() <= order.labels.items()}
+        return [pod for name, pod in self.pods.items() if name in ours]
 
     def log(self, name: str, *, since: datetime | None = None) -> Iterator[str]:  # noqa: ARG002 - the port's signature
         yield from [f"{name} says nothing"] if name in self.pods else []

@@ -1,6 +1,7 @@
 """Steps of the playbook that answer from a script: what an operator finds behind its `playbook` argument.
 
-A test registers a script under a release id; each call takes the next answer of its step, and an exception is raised.
+A test registers a script under a release id; each call takes the next answer of its step: an exception is raised, and
+a function is called.
 """
 
 from collections import defaultdict
@@ -28,11 +29,15 @@ def _answer(step: str, release_id: str, **arguments: Any) -> Any:
     answer = _scripts[release_id][step].pop(0)
     if isinstance(answer, Exception):
         raise answer
-    return answer
+    return answer() if callable(answer) else answer
 
 
 def judge(release_id: str, **arguments: Any) -> Any:
     return _answer("judge", release_id, **arguments)
+
+
+def forget_evaluation(release_id: str, **arguments: Any) -> Any:
+    return _answer("forget_evaluation", release_id, **arguments)
 
 
 def start_canary(release_id: str) -> Any:

@@ -28,6 +28,8 @@ class EvaluationOrder(Contract):
     concurrency: int = Field(ge=1)
     seed: int
     budget: Budgets
+    judge_version: str
+    """How whoever asks for it scores a row. A pod of another version would make scores of another basis."""
 
 
 class EvaluationTold(Contract):

@@ -19,6 +19,7 @@ from typing import Final
 from goldgate.agent.bundle_archive import unpack_bundle
 from goldgate.contracts.cluster import StoredText
 from goldgate.contracts.documents import parse_json, parse_jsonl
+from goldgate.contracts.evaluation import JUDGE_VERSION
 from goldgate.contracts.evaluation_pods import EvaluationOrder, EvaluationTold
 from goldgate.contracts.gold import GoldRow
 from goldgate.domain.errors import PermanentError, TransientError
@@ -53,9 +54,16 @@ def carry_out(order: EvaluationOrder, *, parts: PartStore, folder: Path, ask: Ru
         ask: Asks.
 
     Raises:
-        PermanentError: Something of the order is missing or damaged, or the budget ran out.
+        PermanentError: Something of the order is missing or damaged, or the budget ran out; or this image judges
+            differently from whoever ordered it.
         TransientError: An agent, or the cluster, is not there now.
     """
+    if order.judge_version != JUDGE_VERSION:
+        raise PermanentError(
+            f"Found the judge `{JUDGE_VERSION}` in the image of this pod; expected `{order.judge_version}`, by which "
+            "the scores are to be compared. Nothing was asked. Give `image` of the PodSettings the agent image of the "
+            "version of Goldgate that Airflow runs."
+        )
     contestants = {
         who: Contestant(
             bundle=unpack_bundle(base64.b64decode(parts.get(each.archive)), into=folder, digest=each.bundle_digest),

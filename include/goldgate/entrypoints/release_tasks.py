@@ -47,6 +47,30 @@ def evaluate(release_id: str, access: "Access | None" = None) -> Told:
     return {"run_url": evaluation.run_url, "champion_version": evaluation.champion_version, "figures": figures}
 
 
+def forget_evaluation(release_id: str, agent: str = "", access: "Access | None" = None) -> None:
+    """End the pod that asks a gold set for a release or a rehearsal that nobody wants any more.
+
+    Args:
+        release_id: As the step was given it.
+        agent: As the step was given it, if it was: a rehearsal of a champion bears its name as well.
+        access: The cluster. None: that of the settings.
+    """
+    settings = Settings.from_env(os.environ)
+    where = access or settings.cluster
+    if not where:
+        return
+    # Imported late: without a cluster nothing of it is needed.
+    from goldgate.entrypoints.evaluation_in_pod import forget_in  # noqa: PLC0415 - as above
+
+    for name in (release_id, rehearsal_of_champion(release_id, agent)):
+        forget_in(where, settings=settings, release_id=name)
+
+
+def rehearsal_of_champion(release_id: str, agent: str) -> str:
+    """Name the evaluation of a champion: there is one for each agent in the same run."""
+    return f"{release_id}-{agent}"
+
+
 def build(release_id: str) -> Told:
     """Package the candidate and build the image."""
     return _playbook().build(release_id).model_dump(mode="json")
@@ -126,7 +150,8 @@ def rollback(release_id: str, agent: str, to: str | None, reason: str, by: str) 
 
 def evaluate_champion(release_id: str, agent: str, access: "Access | None" = None) -> Told:
     """Hold the version that serves to the absolute gates."""
-    return _rehearsed(rehearse_champion(_playbook(access), agent, by="airflow", rehearsal_id=f"{release_id}-{agent}"))
+    rehearsal_id = rehearsal_of_champion(release_id, agent)
+    return _rehearsed(rehearse_champion(_playbook(access), agent, by="airflow", rehearsal_id=rehearsal_id))
 
 
 def champions() -> list[str]:

@@ -1,5 +1,7 @@
 """Where texts lie that are too large for the object that needs them."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from goldgate.contracts.cluster import StoredText
@@ -38,3 +40,11 @@ class PartStore(Protocol):
 
     def remove(self, stored: StoredText, *, owner_run: str | None = None, use: str = "text") -> None:
         """Forget a text as it was put. Nothing happens if it is gone."""
+
+    def sweep(self, is_left: Callable[[str], bool], *, before: datetime) -> int:
+        """Forget texts that no TaskRun owns and nobody needs any more, and tell how many pieces they were.
+
+        Args:
+            is_left: Whether texts for this use are meant.
+            before: Those that were stored later stay.
+        """

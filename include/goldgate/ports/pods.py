@@ -64,6 +64,13 @@ class Pods(Protocol):
             TransientError: The API server cannot be reached. That says nothing about the pod.
         """
 
+    def labelled(self, labels: Mapping[str, str]) -> list[PodFacts]:
+        """Tell how all pods with these labels are.
+
+        Raises:
+            TransientError: The API server cannot be reached.
+        """
+
     def log(self, name: str, *, since: datetime | None = None) -> Iterator[str]:
         """Yield what the pod has said so far, line by line; nothing if it never began or is gone."""
 

@@ -1,7 +1,8 @@
 """A gold set that a pod asks gives what it gives here; a pod that is lost is replaced, and nothing is left behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from goldgate.contracts.policy import Budgets
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.pods import PodFacts, PodPhase
 from goldgate.entrypoints.evaluation_in_pod import GoldSetInPod
+from goldgate.entrypoints.evaluation_leftovers import LEFT_AFTER, Leftovers
 from goldgate.entrypoints.evaluation_pod import RESULTS, carry_out, told_now_and_then
 from goldgate.entrypoints.evaluations import About
 from goldgate.evals.run import run_gold_set
@@ -23,6 +25,7 @@ from goldgate.ports.pods import PodOrder
 from goldgate.release.trial import Contestant
 from tests.fakes.agent_folders import write_folder
 from tests.fakes.evaluations import ScriptedAgent, gold_rows, response
+from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_parts import InMemoryParts
 
 ROWS = gold_rows(3)
@@ -62,6 +65,10 @@ class WorkingPods:
         assert run_uid == ""
         return self.there.get(name)
 
+    def labelled(self, labels: Mapping[str, str]) -> list[PodFacts]:
+        ours = {order.name for order in self.made if labels.items() <= order.labels.items()}
+        return [pod for name, pod in self.there.items() if pod is not None and name in ours]
+
     def log(self, name: str, *, since: object = None) -> Iterator[str]:  # noqa: ARG002 - the port's signature
         yield from self.said
 
@@ -82,6 +89,27 @@ def works(pods: WorkingPods, pod: PodOrder) -> PodFacts:
     def ask(rows, *, contestants, **plan):
         assert all((each.bundle / "agent.yaml").is_file() for each in contestants.values())
         return run_gold_set(rows, agents={who: AGENTS[who] for who in contestants}, **plan)
+
+    told = carry_out(order_of(pods, pod), parts=pods.parts, folder=pods.folder, ask=ask)
+    return ended(pod, told.model_dump_json())
+
+
+def vanishes_since_another_worker_took_its_results(pods: WorkingPods, _pod: PodOrder) -> None:
+    pods.parts.texts.clear()
+
+
+def finds_no_model(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return ended(pod, "The model does not answer.", code=75)
+
+
+def is_interrupted(_pods: WorkingPods, _pod: PodOrder) -> None:
+    raise KeyboardInterrupt
+
+
+def asks_one_row_twice(pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    def ask(rows, *, contestants, **plan):
+        found = run_gold_set(rows, agents={who: AGENTS[who] for who in contestants}, **plan)
+        return {who: [each[0], *each[:-1]] for who, each in found.items()}
 
     told = carry_out(order_of(pods, pod), parts=pods.parts, folder=pods.folder, ask=ask)
     return ended(pod, told.model_dump_json())
@@ -140,6 +168,10 @@ def is_on_a_silent_node(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
     return PodFacts(name=pod.name, phase=PodPhase.ENDING, overdue_s=61)
 
 
+def cannot_be_reached(*_: object, **__: object) -> PodFacts | None:
+    raise TransientError("The API server does not answer.")
+
+
 @dataclass
 class Bench:
     folder: Path
@@ -147,17 +179,20 @@ class Bench:
     progress: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.parts = InMemoryParts()
+        self.clock = FrozenClock()
+        self.parts = InMemoryParts(clock=self.clock)
         self.pods = WorkingPods(self.parts, self.folder / "unpacked", self.fates)
+        self.leftovers = Leftovers(pods=self.pods, parts=self.parts, clock=self.clock)
         self.contestants = {who: sealed(self.folder / who, who) for who in AGENTS}
 
-    def ask(self, **plan: object) -> dict[str, list[ResultRow]]:
+    def ask(self, release_id: str = "rel-1", **plan: object) -> dict[str, list[ResultRow]]:
         asks = GoldSetInPod(
-            about=About(agent="a", release_id="rel-1", versions={"candidate": "candidate", "champion": "7"}),
+            about=About(agent="a", release_id=release_id, versions={"candidate": "candidate", "champion": "7"}),
             settings=SETTINGS,
             pods=self.pods,
             parts=self.parts,
             needs=lambda _: {},
+            leftovers=self.leftovers,
             pause=lambda _: None,
         )
         budget = Budgets(max_evaluation_cost_usd=1, max_evaluation_s=60)
@@ -234,6 +269,7 @@ class TestAGoldSetInAPod:
             (cannot_start, r"did not start within 301 s: ImagePullBackOff \(not found\)\. Push the image"),
             (never_starts, r"did not start within 301 s: the cluster gives no reason"),
             (loses_a_row, r"expected 6 of each"),
+            (asks_one_row_twice, r"each row of the gold set, each repeat, once"),
         ],
     )
     def test_fails_at_once_where_another_pod_would_do_no_better(self, tmp_path, fate, told):
@@ -274,16 +310,109 @@ class TestAGoldSetInAPod:
         bench = Bench(tmp_path)
         reached = bench.pods.look
 
-        def look(_name: str, **_: str) -> PodFacts | None:
-            raise TransientError("The API server does not answer.")
-
-        bench.pods.look = look
+        bench.pods.look = cannot_be_reached
         with pytest.raises(TransientError):
             bench.ask()
 
         bench.pods.look = reached
         assert len(bench.ask()["candidate"]) == 6
         assert len(bench.pods.made) == 1
+
+    def test_takes_nothing_from_another_that_asks_the_same(self, tmp_path):
+        bench = Bench(tmp_path)
+        # The other is done before the pod of this one has read anything.
+        bench.fates.append(lambda pods, pod: bench.ask("rel-2") and works(pods, pod))
+
+        assert len(bench.ask("rel-1")["champion"]) == 6
+        assert bench.parts.texts == {}
+
+    def test_is_laid_down_again_for_another_pod(self, tmp_path):
+        bench = Bench(tmp_path, fates=[vanishes_since_another_worker_took_its_results])
+
+        assert len(bench.ask()["candidate"]) == 6
+
+    def test_is_left_to_whoever_tries_again_when_the_model_does_not_answer(self, tmp_path):
+        bench = Bench(tmp_path, fates=[finds_no_model])
+
+        with pytest.raises(TransientError, match="could not evaluate now: The model does not answer"):
+            bench.ask()
+
+        assert len(bench.ask()["candidate"]) == 6
+
+    def test_is_not_asked_by_an_image_that_judges_differently(self, tmp_path):
+        orders: list[EvaluationOrder] = []
+        bench = Bench(tmp_path, fates=[lambda pods, pod: orders.append(order_of(pods, pod)) or works(pods, pod)])
+        bench.ask()
+        [order] = orders
+
+        with pytest.raises(PermanentError, match=r"Found the judge `contains-v1`.*expected `older`"):
+            carry_out(
+                order.model_copy(update={"judge_version": "older"}),
+                parts=bench.parts,
+                folder=tmp_path,
+                ask=run_gold_set,
+            )
+
+    def test_is_ended_by_whoever_interrupts_it(self, tmp_path):
+        bench = Bench(tmp_path, fates=[is_interrupted])
+
+        with pytest.raises(KeyboardInterrupt):
+            bench.ask()
+
+        assert bench.parts.texts == {}
+
+
+class TestLeftovers:
+    def left(self, tmp_path: Path, *, phase: PodPhase, after: timedelta) -> Bench:
+        """Leave an evaluation behind whose worker was killed."""
+
+        def is_made_and_seen_no_more(pods: WorkingPods, pod: PodOrder) -> PodFacts:
+            pods.there[pod.name] = PodFacts(name=pod.name, phase=phase, age_s=after.total_seconds())
+            raise TransientError("The API server does not answer.")
+
+        bench = Bench(tmp_path, fates=[is_made_and_seen_no_more])
+        with pytest.raises(TransientError):
+            bench.ask("killed")
+        bench.clock.advance(after)
+        return bench
+
+    def test_of_a_worker_that_never_came_back_go_with_the_next_evaluation_a_day_later(self, tmp_path):
+        bench = self.left(tmp_path, phase=PodPhase.ENDED, after=LEFT_AFTER + timedelta(seconds=1))
+
+        bench.ask("another")
+
+        assert bench.pods.there == {}
+        assert bench.parts.texts == {}
+
+    @pytest.mark.parametrize(
+        ("phase", "after"),
+        [(PodPhase.ENDED, timedelta(hours=23)), (PodPhase.RUNNING, LEFT_AFTER + timedelta(seconds=1))],
+    )
+    def test_stay_while_somebody_may_wait_for_them(self, tmp_path, phase, after):
+        bench = self.left(tmp_path, phase=phase, after=after)
+        uses = bench.parts.uses()
+
+        bench.ask("another")
+
+        assert len(bench.pods.there) == 1
+        assert bench.parts.uses() == uses
+
+    def test_of_one_that_nobody_wants_go_at_once_and_no_other(self, tmp_path):
+        bench = self.left(tmp_path, phase=PodPhase.RUNNING, after=timedelta())
+
+        bench.leftovers.forget("another")
+        kept = len(bench.pods.there), len(bench.parts.texts)
+        bench.leftovers.forget("killed")
+
+        assert kept == (1, 4)
+        assert bench.pods.there == {}
+        assert bench.parts.texts == {}
+
+    def test_that_cannot_be_removed_keep_nobody_from_evaluating(self, tmp_path):
+        bench = Bench(tmp_path)
+        bench.pods.labelled = cannot_be_reached
+
+        assert len(bench.ask()["candidate"]) == 6
 
 
 class TestProgress:

@@ -3,8 +3,9 @@
 A part is found by the digest of the whole text, whoever stored it; its name also says whose it is and what for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -84,6 +85,20 @@ class ClusterPartStore:
         """Forget a text."""
         for index in range(stored.parts):
             self._parts.delete(part_name(stored.digest, index, owner_run=owner_run, use=use))
+
+    def sweep(self, is_left: Callable[[str], bool], *, before: datetime) -> int:
+        """Forget texts that no TaskRun owns and nobody needs any more."""
+        left = [
+            metadata
+            for metadata in self._parts.all_metadata()
+            if (use := (metadata.get("labels") or {}).get(USE_LABEL)) is not None
+            and is_left(use)
+            and not metadata.get("ownerReferences")
+            and datetime.fromisoformat(metadata["creationTimestamp"]) < before
+        ]
+        for metadata in left:
+            self._parts.delete(metadata["name"], uid=metadata["uid"])
+        return len(left)
 
     def kept(self, run: str) -> list["KeptPart"]:
         """List the parts that go with a TaskRun."""

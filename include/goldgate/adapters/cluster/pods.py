@@ -1,8 +1,8 @@
 """Pods by the Kubernetes API. Values of variables are never logged: only names and the server's words are told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from lightkube.core.exceptions import ApiError
 from lightkube.generic_resource import GenericNamespacedResource, create_api_info
@@ -87,6 +87,15 @@ class ClusterPods:
             raise refusal(error, doing=f"read pod `{name}`") from error
         facts = facts_of(found, now=self._clock.now())
         return facts if facts.owner == run_uid else None
+
+    def labelled(self, labels: Mapping[str, str]) -> list[PodFacts]:
+        """Tell how all pods with these labels are."""
+        wanted: Any = dict(labels)
+        try:
+            found = self._patience.ask(lambda: list(self._client.list(PodResource, labels=wanted)))
+        except FAILURES as error:
+            raise refusal(error, doing="list pods") from error
+        return [facts_of(pod, now=self._clock.now()) for pod in found]
 
     def log(self, name: str, *, since: datetime | None = None) -> Iterator[str]:
         """Yield what the pod has said so far."""

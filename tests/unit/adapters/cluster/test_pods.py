@@ -155,6 +155,25 @@ class TestLook:
             pods(cut).look("run-1", run_uid="u1")
 
 
+class TestLabelled:
+    def test_tells_of_the_pods_that_have_these_labels(self):
+        asked: list[str] = []
+
+        def listed(request: httpx2.Request) -> httpx2.Response:
+            asked.append(request.url.params["labelSelector"])
+            pods = [json.loads(pod_of(uid).content) for uid in ("u-1", "u-2")]
+            return httpx2.Response(200, json={"kind": "PodList", "metadata": {}, "items": pods})
+
+        found = pods(listed).labelled({"a": "b"})
+
+        assert asked == ["a=b"]
+        assert [(pod.owner, pod.is_alive) for pod in found] == [("u-1", True), ("u-2", True)]
+
+    def test_says_that_the_server_cannot_be_reached(self):
+        with pytest.raises(TransientError, match="list pods"):
+            pods(cut).labelled({"a": "b"})
+
+
 class TestLog:
     def test_is_nothing_before_a_pod_began(self):
         assert list(pods(lambda _: refused(400, "container is waiting to start")).log("run-1")) == []
