@@ -104,6 +104,18 @@ class TestATextInParts:
         with pytest.raises(PartMissingError, match="Somebody changed it"):
             parts.put("pay nothing")
 
+    @pytest.mark.parametrize("name", ["a-forged-0", "zz-forged-0", "text-{}-7"])
+    def test_is_read_beside_what_somebody_else_passes_off_as_it(
+        self, empty: Cluster, parts: ClusterPartStore, name: str
+    ):
+        stored = parts.put(LONG)
+        forged = parts_in(empty)[0]
+        forged["metadata"] = {"name": name.format(stored.digest[:16]), "labels": forged["metadata"]["labels"]}
+        forged["spec"] |= {"index": 0, "text": "forged"}
+        empty.client.create(forged)
+
+        assert parts.get(stored) == LONG
+
     def test_cannot_be_changed_where_it_lies(self, empty: Cluster, parts: ClusterPartStore):
         parts.put("as it is")
 

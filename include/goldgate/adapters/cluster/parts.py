@@ -60,26 +60,35 @@ class ClusterPartStore:
         return StoredText(digest=digest, size_bytes=size_bytes, parts=len(pieces))
 
     def get(self, stored: StoredText) -> str:
-        """Read a text."""
-        found: dict[int, str] = {}
-        # Few at a time: each may be a megabyte, and the API server builds an answer in memory.
-        for part in self._parts.all({DIGEST_LABEL: stored.digest[:_LABEL_CHARS]}, page=4):
-            spec = _spec_of(part)
-            if (spec.digest, spec.count) == (stored.digest, stored.parts):
-                found[spec.index] = spec.text
-        if missing := [str(index) for index in range(stored.parts) if index not in found]:
+        """Read a text. Whoever may store may claim any digest: each set of parts that says it is the text is tried."""
+        laid = self._laid_down(stored)
+        together = {index: piece for pieces in laid.values() for index, piece in pieces.items()}
+        if missing := [str(index) for index in range(stored.parts) if index not in together]:
             raise PartMissingError(
-                f"Found {len(found)} of {stored.parts} parts of the text `{stored.digest[:_SHORT]}` "
+                f"Found {len(together)} of {stored.parts} parts of the text `{stored.digest[:_SHORT]}` "
                 f"({stored.size_bytes} bytes); missing: {', '.join(missing)}. Restore them, or start anew what they "
                 "belong to."
             )
-        text = "".join(found[index] for index in range(stored.parts))
-        if (measured := _measured(text)) != (stored.digest, stored.size_bytes):
-            raise PartMissingError(
-                f"Found a text of digest `{measured[0][:_SHORT]}` and {measured[1]} bytes in the parts of "
-                f"`{stored.digest[:_SHORT]}`, of {stored.size_bytes} bytes. Somebody changed them: restore them."
-            )
-        return text
+        measured = ("", 0)
+        for pieces in (*(each for each in laid.values() if len(each) == stored.parts), together):
+            text = "".join(pieces[index] for index in range(stored.parts))
+            if (measured := _measured(text)) == (stored.digest, stored.size_bytes):
+                return text
+        raise PartMissingError(
+            f"Found a text of digest `{measured[0][:_SHORT]}` and {measured[1]} bytes in the parts of "
+            f"`{stored.digest[:_SHORT]}`, of {stored.size_bytes} bytes. Somebody changed them: restore them."
+        )
+
+    def _laid_down(self, stored: StoredText) -> dict[str, dict[int, str]]:
+        """Find the pieces of a text, by whoever laid them down: their names but for the number."""
+        laid: dict[str, dict[int, str]] = {}
+        # Few at a time: each may be a megabyte, and the API server builds an answer in memory.
+        for part in self._parts.all({DIGEST_LABEL: stored.digest[:_LABEL_CHARS]}, page=4):
+            spec, name = _spec_of(part), str(part["metadata"]["name"])
+            if (spec.digest, spec.count) == (stored.digest, stored.parts) and spec.index < stored.parts:
+                # A name that belies its piece is a set of its own, and takes no place in another's.
+                laid.setdefault(name.removesuffix(f"-{spec.index}"), {})[spec.index] = spec.text
+        return laid
 
     def remove(self, stored: StoredText, *, owner_run: str | None = None, use: str = "text") -> None:
         """Forget a text."""
