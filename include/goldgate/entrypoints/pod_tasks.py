@@ -125,7 +125,7 @@ async def watch_task(
             watch=watch,
             run=task_run,
             pod=pod,
-            policy=LaunchPolicy() if settings.pods is None else policy_of(_pod_settings(settings)),
+            policy=LaunchPolicy() if settings.pods is None else policy_of(pod_settings(settings)),
             clock=SystemClock(),
             say=say,
             log_until=since,
@@ -147,7 +147,7 @@ async def applied_runs(access: Access | None = None) -> AsyncGenerator[dict[str,
 @contextmanager
 def _opened(access: Access | None) -> Iterator[_Place]:
     settings = Settings.from_env(os.environ)
-    spec = _pod_settings(settings)
+    spec = pod_settings(settings)
     cluster, clock, dead = _cluster(access, settings), SystemClock(), set[str]()
     resources = ClusterResources(cluster, patience=SHORT)
     store = ClusterTaskRunStore(
@@ -194,7 +194,12 @@ def _cluster(access: Access | None, settings: Settings) -> Cluster:
     return connect(access or settings.cluster, namespace=settings.namespace)
 
 
-def _pod_settings(settings: Settings) -> PodSettingsSpec:
+def pod_settings(settings: Settings) -> PodSettingsSpec:
+    """Read how pods are made.
+
+    Raises:
+        PermanentError: The settings name no file, or what stands in it is wrong.
+    """
     if settings.pods is None:
         raise SettingsError(
             "Found no GOLDGATE_PODS; expected the path of a file of kind PodSettings, which says how pods are made. "

@@ -114,6 +114,28 @@ class TestConnect:
 
         assert "hidden-key" not in str(raised.value)
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "a word",
+            "a: [hidden-key",
+            "clusters: hidden-key",
+            "clusters: 5\ncontexts: []",
+            "clusters: [{name: a, cluster: hidden-key}]\ncontexts: []",
+            "contexts: []",
+            "clusters: []\ncontexts: [1]\nusers: [hidden-key]",
+        ],
+    )
+    def test_says_that_a_file_is_no_kubeconfig_and_shows_no_key(self, tmp_path, text):
+        path = tmp_path / "config"
+        path.write_text(text)
+
+        with pytest.raises(PermanentError, match=r"Found no way to the cluster .* it is no ") as raised:
+            connect(str(path), namespace="n")
+
+        assert "hidden-key" not in str(raised.value)
+
     @pytest.mark.parametrize(("pod", "root"), [("ask-1", "ask"), ("ask-12", "ask"), ("ask-1-2", "ask-1")])
     def test_marks_what_a_pod_makes_as_its_successors_would(self, url, tmp_path, pod, root):
         """And as tended: nobody else is to make a pod for a run that a pod asked for."""

@@ -8,8 +8,17 @@ from goldgate.adapters.cluster.launch_counts import written
 from goldgate.contracts.cluster import PODS_ANNOTATION, TENDED_LABEL
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
+from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.pods import Launches
-from goldgate.entrypoints.commands.task_pods import pods_of, tended, tended_here, works_in_pods
+from goldgate.entrypoints.commands.task_pods import (
+    begin_in_pod,
+    pods_of,
+    run_in_pods,
+    tended,
+    tended_here,
+    works_in_pods,
+)
+from goldgate.entrypoints.display import Screen
 from goldgate.entrypoints.run_tasks import Told
 from goldgate.entrypoints.settings import Settings
 
@@ -111,6 +120,17 @@ class TestTendedHere:
 
     def test_leaves_runs_of_this_machine_as_they_are(self):
         assert tended_here(run(), settings=HERE) == run()
+
+
+class TestBeginInPod:
+    @pytest.mark.parametrize("begun", [begin_in_pod, run_in_pods])
+    def test_records_no_run_whose_pods_cannot_be_made(self, tmp_path: Path, begun):
+        """It would be left there, tended by nobody. Its cluster is not even asked for."""
+        (tmp_path / "pods.yaml").write_text("kind: LLM")
+        wrong = replace(HERE, cluster=str(tmp_path / "no-kubeconfig"), pods=tmp_path / "pods.yaml")
+
+        with pytest.raises(PermanentError, match=r"pods\.yaml:1: `kind`: found `'LLM'`, expected 'PodSettings'"):
+            begun(run(), settings=wrong, screen=Screen(form="table"))
 
 
 class TestWorksInPods:

@@ -92,7 +92,7 @@ def _marks_of(pod: str) -> dict[str, str]:
 
 def _config(where: str | Access) -> SingleConfig:
     if isinstance(where, Access) and where.kubeconfig:
-        return _single(KubeConfig.from_dict(_mapping(where.kubeconfig)), context=where.context)
+        return _single(_kubeconfig(where.kubeconfig), context=where.context)
     if isinstance(where, Access):
         server = Server(server=where.server, certificate_auth=where.ca_file, insecure=where.skips_verification)
         user = User(
@@ -102,7 +102,18 @@ def _config(where: str | Access) -> SingleConfig:
     if where == IN_CLUSTER:
         return _single(KubeConfig.from_service_account())
     path, _, context = where.partition("#")
-    return _single(KubeConfig.from_file(Path(path).expanduser()), context=context or None)
+    file = Path(path).expanduser()
+    return _single(_kubeconfig(file.read_text(encoding="utf-8"), file=file), context=context or None)
+
+
+def _kubeconfig(text: str, *, file: Path | None = None) -> KubeConfig:
+    """Read a kubeconfig; paths in it are relative to its file."""
+    mapping = _mapping(text)
+    try:
+        return KubeConfig.from_dict(mapping, fname=file)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        # As with YAML: its message might show a piece of the text.
+        raise ConfigError("it is no kubeconfig, which has `clusters`, `contexts` and `users`, each a list") from None
 
 
 def _mapping(text: str) -> dict[str, object]:

@@ -141,6 +141,10 @@ def tended_here(run: TaskRun, *, settings: Settings) -> TaskRun:
 
 
 def _created(run: TaskRun, *, settings: Settings) -> TaskRun:
+    """Record a run that is new. First of all what its pods are made from must be right: else nobody would tend it."""
+    from goldgate.entrypoints import pod_tasks  # noqa: PLC0415 - as above
+
+    pod_tasks.pod_settings(settings)
     with closing(open_store(settings)) as store:
         return store.create(tended_here(run, settings=settings))
 
