@@ -1,7 +1,8 @@
 """Which variables the resources of an agent read from Secrets. The Secrets themselves are nobody's business here."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -11,6 +12,15 @@ from goldgate.domain.errors import PermanentError
 
 class ClashingSecretsError(PermanentError):
     """One variable is to come from two Secrets: a pod has it once."""
+
+
+class ReservedVariableError(PermanentError):
+    """A Secret is to say how the pod itself works: its token, and what it runs, could be led elsewhere by that."""
+
+
+_RESERVED: Final = re.compile(
+    r"(KUBERNETES_|LD_|PYTHON)\w*|PATH|HOME|SSL_CERT_(FILE|DIR)|GOLDGATE_(CLUSTER|NAMESPACE|POD|HOME|TERMINATION_LOG)"
+)
 
 
 def references_in(value: object) -> Iterator[FromEnv]:
@@ -41,11 +51,17 @@ def env_from_of(*resources: object, more: Iterable[FromEnv] = ()) -> dict[EnvNam
 
     Raises:
         ClashingSecretsError: Two of them read one variable from different Secrets.
+        ReservedVariableError: One reads a variable that says how the pod itself works.
     """
     found: dict[EnvName, FromEnv] = {}
     for each in (*references_in(resources), *more):
         if each.secret is None:
             continue
+        if _RESERVED.fullmatch(each.env):
+            raise ReservedVariableError(
+                f"Found the variable `{each.env}` from {_told(each.secret)}; expected one that says nothing of how the "
+                "pod works, its programs are found, or the API server is reached. Name another variable."
+            )
         known = found.setdefault(each.env, each)
         if known.secret != each.secret:
             raise ClashingSecretsError(

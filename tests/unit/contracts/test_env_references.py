@@ -1,6 +1,12 @@
 import pytest
 
-from goldgate.contracts.env_references import ClashingSecretsError, env_from_of, references_in, without_secrets
+from goldgate.contracts.env_references import (
+    ClashingSecretsError,
+    ReservedVariableError,
+    env_from_of,
+    references_in,
+    without_secrets,
+)
 from goldgate.contracts.foreign import PythonAgent
 from goldgate.contracts.llm import LLM
 from goldgate.contracts.resource_parts import FromEnv, SecretKey
@@ -52,6 +58,18 @@ class TestReferencesIn:
 
 
 class TestEnvFromOf:
+    @pytest.mark.parametrize(
+        "name", ["KUBERNETES_SERVICE_HOST", "LD_PRELOAD", "PYTHONPATH", "PATH", "GOLDGATE_CLUSTER"]
+    )
+    def test_refuses_what_says_how_the_pod_itself_works(self, name: str):
+        with pytest.raises(ReservedVariableError, match=name):
+            env_from_of(llm(apiKeyFrom={**KEY, "env": name}))
+
+    def test_lets_a_variable_be_called_almost_so(self):
+        names = ["GOLDGATE_MODEL_URL", "PATH_TO_IT"]
+
+        assert list(env_from_of(*(llm(apiKeyFrom={**KEY, "env": name}) for name in names))) == names
+
     def test_names_only_what_comes_from_a_secret(self):
         resources = [agent(), llm(apiKeyFrom=KEY), server(command="t", envFrom={"A": {"env": "PLAIN"}})]
 
