@@ -65,7 +65,7 @@ class OutsideRecorder:
             record.take(Step(state=worked, history=(), effect=Effect.STOP))
 
     def tell_waiting(self, name: str, detail: str, *, about: str) -> None:
-        """Have the history tell what keeps a process from beginning, once for each cause.
+        """Have history and status tell what keeps a process from beginning, once for each cause.
 
         Args:
             name: Of the run.
@@ -79,7 +79,8 @@ class OutsideRecorder:
         with self._record(name) as record:
             if not record.state.phase.is_terminal and not _tells(record.run, about):
                 record.note(_WAITING, detail)
-                record.flush()
+                # `kubectl get -o wide` shows it. Whatever begins after all says something else.
+                record.take(Step(state=replace(record.state, detail=detail), history=(), effect=Effect.STOP))
 
     def abandon(self, name: str, why: str) -> None:
         """End a run without an answer, and those that it asked for. One that is over stays as it is."""

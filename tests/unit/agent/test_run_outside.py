@@ -90,6 +90,15 @@ class TestTellWaiting:
         events = recorded(runs).status.events
         assert [event.message for event in events] == ["No node: 0/0 fit", "No image: not found"]
 
+    def test_stands_in_the_status_until_something_else_is_known(self, runs):
+        runs.store.create(RUN)
+
+        recorder(runs).tell_waiting("run", "No node: 0/3 fit", about="No node")
+
+        assert recorded(runs).status.status_detail == "No node: 0/3 fit"
+        runs.store.dead.add("launcher")
+        assert runs.finish(RUN).status.status_detail == "Answered"
+
     def test_is_no_work_however_long_it_takes(self, runs):
         """A pod that ended in the middle is followed by one that does not start for an hour."""
         runs.live(RUN, dies_at=9)
