@@ -14,10 +14,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cluster.one_node.cluster import OneNode, take_up
+
+if TYPE_CHECKING:
+    from goldgate.adapters.cluster.connection import Cluster
+    from tests.cluster.world import Place
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
@@ -123,3 +128,35 @@ def shared_cluster(whole_cluster: ClusterUnderTest) -> Iterator[ClusterUnderTest
     """The cluster with a fresh namespace for all tests of a module."""
     with namespaced(whole_cluster) as own:
         yield own
+
+
+@pytest.fixture
+def place(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator["Place"]:
+    """An agent with a tool in a fresh namespace, with a model that the test holds; steps find how pods are made."""
+    # Imported late: they are made of what stands here.
+    from tests.cluster.tending import settings_of
+    from tests.cluster.world import World, settle
+
+    world = World(cluster.host)
+    place = settle(cluster, world, tmp_path)
+    with settings_of(place):
+        yield place
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def reached(shared_cluster: ClusterUnderTest) -> Iterator["Cluster"]:
+    """The namespace of a module, on an API server that knows our resources."""
+    from tests.cluster.stores import prepared  # late, as above
+
+    with prepared(shared_cluster) as reached:
+        yield reached
+
+
+@pytest.fixture
+def empty(reached: "Cluster") -> "Cluster":
+    """That namespace, without a run or a part."""
+    from tests.cluster.stores import emptied  # late, as above
+
+    emptied(reached)
+    return reached

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from goldgate.entrypoints.settings import CHECKOUT
 from tests.cluster.conftest import ClusterUnderTest
-from tests.contracts.test_arms_port import until
+from tests.waiting import until
 
 DEPLOY = CHECKOUT / "include" / "deploy"
 

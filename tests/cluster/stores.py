@@ -1,7 +1,6 @@
 """The stores of a cluster as tests open them: with a clock of their own, and over a wire that can be cut."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -65,14 +64,6 @@ def parts_in(cluster: Cluster) -> list[Any]:
 
 def object_of(cluster: Cluster, name: str = "r1") -> Any:
     return cluster.client.get(TASK_RUN, name)
-
-
-def until(is_so: Callable[[], bool], *, within_s: float = 60) -> None:
-    """Wait for something that the cluster does in its own time."""
-    give_up_s = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < give_up_s, "it did not come true"
-        time.sleep(0.05)
 
 
 @contextmanager

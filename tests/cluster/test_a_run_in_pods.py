@@ -1,23 +1,10 @@
 """A TaskRun as a pod answers as it does here, by an agent whose bundle came out of the cluster."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from goldgate.domain.errors import PermanentError
-from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.tending import Tended, settings_of
-from tests.cluster.world import ANSWER, Place, World, settle
-
-
-@pytest.fixture
-def place(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[Place]:
-    world = World(cluster.host)
-    place = settle(cluster, world, tmp_path)
-    with settings_of(place):
-        yield place
-    world.close()
+from tests.cluster.tending import Tended
+from tests.cluster.world import ANSWER, Place
 
 
 class TestARun:

@@ -4,18 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from goldgate.contracts.cluster import RUN_LABEL
-from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.tending import Tended, settings_of
-from tests.cluster.world import AGENT, ANSWER, API, Place, World, settle
-from tests.contracts.test_arms_port import until
+from tests.cluster.tending import Tended
+from tests.cluster.world import AGENT, ANSWER, API, Place, World
+from tests.waiting import until
 
 
 def document(kind: str, name: str, **spec: Any) -> dict[str, Any]:
@@ -29,15 +25,6 @@ def polite(world: World, *, llm: str = "inline") -> list[dict[str, Any]]:
         document("LLM", llm, model="scripted-1", baseUrl=f"{world.url}/v1", free=True, timeoutSeconds=300),
         document("Agent", "polite", description="Is polite.", llm=llm, prompts=prompts),
     ]
-
-
-@pytest.fixture
-def place(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[Place]:
-    world = World(cluster.host)
-    place = settle(cluster, world, tmp_path)
-    with settings_of(place):
-        yield place
-    world.close()
 
 
 def apply(place: Place, *documents: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from goldgate.adapters.cluster.connection import connect
 from goldgate.contracts.pods import PodSettingsSpec
 from tests.cluster.conftest import ClusterUnderTest
 from tests.contracts.test_arms_port import TestArms as Suite
-from tests.contracts.test_arms_port import until
+from tests.waiting import until
 
 TINY_ARM = """
 import argparse, http.server, json

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.deployed import DEPLOY, overlay
-from tests.contracts.test_arms_port import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("applied")
 

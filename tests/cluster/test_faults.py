@@ -1,14 +1,10 @@
 """Whatever happens to its pod or its cluster, a run comes to its answer, and what acts acts once."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.faults import FAULTS, Fault, outcome_of
-from tests.cluster.tending import Tended, settings_of
-from tests.cluster.world import Place, World, settle
+from tests.cluster.tending import Tended
+from tests.cluster.world import Place
 
 CALM = [fault for fault in FAULTS if not fault.needs_node]
 DISRUPTIVE = [fault for fault in FAULTS if fault.needs_node]
@@ -16,15 +12,6 @@ DISRUPTIVE = [fault for fault in FAULTS if fault.needs_node]
 
 def named(fault: Fault) -> str:
     return fault.name.replace(" ", "-").replace(":", "").replace(",", "")
-
-
-@pytest.fixture
-def place(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[Place]:
-    world = World(cluster.host)
-    place = settle(cluster, world, tmp_path)
-    with settings_of(place):
-        yield place
-    world.close()
 
 
 class TestARunComesToItsAnswer:

@@ -14,24 +14,11 @@ from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
 from goldgate.contracts.task_runs import ContextMessage, RunEvent, TaskRun
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.task_runs import Lease, LeaseLostError
-from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.stores import PART, emptied, object_of, opened, over_a_wire, parts_in, prepared
+from tests.cluster.stores import PART, object_of, opened, over_a_wire, parts_in
 from tests.contracts.test_task_run_store_port import AT, detail_of, run
 from tests.fakes.frozen_clock import FrozenClock
 
 ETCD_BYTES = 1_500_000
-
-
-@pytest.fixture(scope="module")
-def reached(shared_cluster: ClusterUnderTest) -> Iterator[Cluster]:
-    with prepared(shared_cluster) as reached:
-        yield reached
-
-
-@pytest.fixture
-def empty(reached: Cluster) -> Cluster:
-    emptied(reached)
-    return reached
 
 
 @pytest.fixture

@@ -10,27 +10,15 @@ from goldgate.adapters.cluster.parts import ClusterPartStore
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.parts import PartMissingError
-from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.stores import BRIEF, PART, TASK_RUN, emptied, opened, over_a_wire, parts_in, prepared, until
+from tests.cluster.stores import BRIEF, PART, TASK_RUN, opened, over_a_wire, parts_in
 from tests.contracts.test_part_store_port import TestTexts
 from tests.contracts.test_task_run_store_port import run
 from tests.fakes.frozen_clock import FrozenClock
+from tests.waiting import until
 
 __all__ = ["TestTexts"]
 
 LONG = 'two parts, äöü <&> "quoted" \u2028 \x00 \U0001f600\n' * 50_000
-
-
-@pytest.fixture(scope="module")
-def reached(shared_cluster: ClusterUnderTest) -> Iterator[Cluster]:
-    with prepared(shared_cluster) as reached:
-        yield reached
-
-
-@pytest.fixture
-def empty(reached: Cluster) -> Cluster:
-    emptied(reached)
-    return reached
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import yaml
 from goldgate.entrypoints import local
 from goldgate.entrypoints.local_airflow import password_of
 from goldgate.entrypoints.settings import Settings
+from tests.cluster.airflow import Airflow, awaited
 from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.test_airflow_in_cluster import Airflow, awaited
 from tests.cluster.world import apply_accounts
 from tests.journeys.test_second_agent import AGENT, free_port, write_agent
 

@@ -2,29 +2,18 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from goldgate.domain.errors import TransientError
 from goldgate.entrypoints import pod_tasks
-from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.stores import until
-from tests.cluster.tending import Tended, settings_of
-from tests.cluster.world import AGENT, ANSWER, Place, World, settle
+from tests.cluster.tending import Tended
+from tests.cluster.world import AGENT, ANSWER, Place
+from tests.waiting import until
 
 SPEC: dict[str, Any] = {"agent": AGENT, "user_message": "Book the blue room."}
-
-
-@pytest.fixture
-def place(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator[Place]:
-    world = World(cluster.host)
-    place = settle(cluster, world, tmp_path)
-    with settings_of(place):
-        yield place
-    world.close()
 
 
 def tend(place: Place, name: str, spec: dict[str, Any] | None = SPEC) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.deployed import overlay
 from tests.cluster.stores import install_kinds
 from tests.cluster.world import ANSWER, World
-from tests.contracts.test_arms_port import until
 from tests.fakes.agent_folders import write_folder
+from tests.waiting import until
 
 AGENT = "greeter"
 ROUTER = "deployment/goldgate-router"

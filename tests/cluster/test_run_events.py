@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -13,15 +12,9 @@ from goldgate.adapters.cluster.events import Line, RunEvents
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.contracts.task_runs import RunEvent, TaskRun
 from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.stores import emptied, object_of, opened, over_a_wire, prepared
+from tests.cluster.stores import emptied, object_of, opened, over_a_wire
 from tests.contracts.test_task_run_store_port import AT, run
 from tests.fakes.frozen_clock import FrozenClock
-
-
-@pytest.fixture(scope="module")
-def reached(shared_cluster: ClusterUnderTest) -> Iterator[Cluster]:
-    with prepared(shared_cluster) as reached:
-        yield reached
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from goldgate.contracts.cluster import PARENT_ANNOTATION, ROOT_LABEL
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.task_runs import TaskRunStore
-from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.stores import TASK_RUN, emptied, opened, prepared, until
+from tests.cluster.stores import TASK_RUN, emptied, opened
 from tests.contracts.test_task_run_store_port import (
     Bench,
     TestAStaleOwner,
@@ -22,6 +21,7 @@ from tests.contracts.test_task_run_store_port import (
     run,
 )
 from tests.fakes.frozen_clock import FrozenClock
+from tests.waiting import until
 
 __all__ = ["TestAStaleOwner", "TestLeases", "TestRecords", "TestWords"]
 
@@ -36,12 +36,6 @@ class ClusterBench(Bench):
         assert self.cluster is not None
         lost = {"digest": "0" * 64, "sizeBytes": 1, "parts": 1}
         self.cluster.client.patch(TASK_RUN.Status, name, {"status": {"whole": lost}}, patch_type=PatchType.MERGE)
-
-
-@pytest.fixture(scope="module")
-def reached(shared_cluster: ClusterUnderTest) -> Iterator[Cluster]:
-    with prepared(shared_cluster) as reached:
-        yield reached
 
 
 @pytest.fixture

@@ -40,12 +40,6 @@ class Wired:
     cluster: Cluster
 
 
-@pytest.fixture(scope="module")
-def reached(shared_cluster: ClusterUnderTest) -> Iterator[Cluster]:
-    with prepared(shared_cluster) as reached:
-        yield reached
-
-
 @pytest.fixture
 def wired(reached: Cluster) -> Iterator[Wired]:
     emptied(reached)

@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from goldgate.adapters.supervisor_arms import SupervisorArms, supervisor_socket
 from goldgate.ports.delivery import Arms
 from tests.fakes.in_memory_arms import InMemoryArms
+from tests.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -29,15 +29,6 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [include]
 files = {home}/run/arms.d/*.conf
 """
-
-
-def until(holds: Callable[[], object], *, within_s: float = 60) -> None:
-    """Ask again and again; the bound is for a test that fails, not for one that passes."""
-    pause, waited_s = threading.Event(), 0.0
-    while not holds():
-        assert waited_s < within_s, "waited in vain"
-        pause.wait(0.05)
-        waited_s += 0.05
 
 
 @pytest.fixture(scope="module")

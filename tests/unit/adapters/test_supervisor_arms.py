@@ -8,7 +8,8 @@ import pytest
 
 from goldgate.adapters.supervisor_arms import SupervisorArms, arm_address_file, supervisor_socket
 from goldgate.domain.errors import PermanentError, TransientError
-from tests.contracts.test_arms_port import home, supervised, until  # noqa: F401 - `home` is a fixture
+from tests.contracts.test_arms_port import home, supervised  # noqa: F401 - `home` is a fixture
+from tests.waiting import until
 
 
 @pytest.fixture

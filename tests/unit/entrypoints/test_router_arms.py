@@ -7,9 +7,9 @@ from goldgate.adapters.supervisor_arms import SupervisorArms
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.router_arms import FetchedArms, arms_of
 from goldgate.entrypoints.settings import Settings
-from tests.contracts.test_arms_port import until
 from tests.fakes.in_memory_arms import InMemoryArms
 from tests.fakes.in_memory_registry import InMemoryRegistry
+from tests.waiting import until
 
 
 def settings(home: Path, **env: str) -> Settings:
