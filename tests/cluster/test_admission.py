@@ -21,6 +21,7 @@ API = "goldgate.dev/v1alpha1"
 PODS = "goldgate.dev/pods"
 ROOT = "goldgate.dev/root"
 TENDED = "goldgate.dev/tended-by"
+OWNER = {"apiVersion": API, "kind": "TaskRun", "name": "other", "uid": "of-the-other"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +252,20 @@ class TestPodOfATaskRun:
         told = pod.create(part(f"bundle-{'a' * 40}-{index}", labels={ROOT: "ask"}))
 
         assert "laid down by whoever applies agents" in told
+
+    @pytest.mark.parametrize("document", [task_run, part])
+    @pytest.mark.parametrize(
+        "keeps",
+        [
+            {"finalizers": ["goldgate.dev/mine"]},
+            {"ownerReferences": [{**OWNER, "blockOwnerDeletion": True}]},
+        ],
+        ids=["finalizer", "owner"],
+    )
+    def test_keeps_nothing_from_being_removed(self, pod, document, keeps):
+        made = document("made", labels={ROOT: "ask", TENDED: "ask"}, **keeps)
+
+        assert "keeps nothing from being removed" in pod.create(made)
 
     def event(self, cluster: Deployed, run: str = "ask", *, by: str = "goldgate-task-run", **about) -> dict:
         return {
