@@ -65,10 +65,10 @@ class Tended:
         return self.told
 
     def await_reason(self, part: str) -> None:
-        """Wait until it is told why nothing happens."""
+        """Wait until it is told, by who tends it or by who watches its pod, why nothing happens."""
         give_up_at = time.monotonic() + WITHIN_S
-        while not any(part in reason for reason in self.reasons):
-            assert time.monotonic() < give_up_at, f"`{part}` is in none of {self.reasons}"
+        while not any(part in told for told in (*self.reasons, *self.said)):
+            assert time.monotonic() < give_up_at, f"`{part}` is in none of {self.reasons} and {self.said}"
             time.sleep(0.1)
 
     def _tend(self) -> None:

@@ -314,11 +314,12 @@ def _accepts(path: Path) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
+    """Whether a process still holds anything. One that was killed is a zombie before its last thread let go."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except (OSError, IndexError):
         return False
-    return state != "Z"
 
 
 def _mounts_below(folder: Path) -> Iterator[str]:

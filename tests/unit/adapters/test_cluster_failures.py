@@ -137,7 +137,7 @@ class TestPatience:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("failure", [httpx2.ConnectError("refused"), answered(503), answered(429)])
+    @pytest.mark.parametrize("failure", [httpx2.ConnectError("refused"), answered(503), answered(429), answered(401)])
     def test_that_pass_are_transient(self, failure: Exception):
         assert isinstance(refusal(failure, doing="read TaskRun `r`"), TransientError)
 

@@ -20,6 +20,8 @@ T = TypeVar("T")
 _PASSING: Final = frozenset({408, 410, 429, 500, 502, 503, 504})
 """410: the rest of a list is no longer known; it is listed anew."""
 _JUST_STARTED: Final = frozenset({401, 403, 404})
+_UNKNOWN_STATUS: Final = 401
+_FORBIDDEN_STATUS: Final = 403
 _TOO_LARGE: Final = 413
 
 MISSING_STATUS: Final = 404
@@ -72,7 +74,13 @@ def refusal(error: Exception, *, doing: str) -> PermanentError | TransientError:
             f"The API server would not {doing}: it does not know that kind. Expected the resources of Goldgate; apply "
             "them with `kubectl apply -k include/deploy/crds`."
         )
-    if code in {401, 403}:
+    if code == _UNKNOWN_STATUS:
+        # Another process, such as the next pod, comes with another token: no reason to give up what was begun.
+        return TransientError(
+            f"The API server would not {doing}: it does not know who asks ({first_line(error)}). The token or "
+            "certificate has expired, or is not of this cluster. Try again with a new one."
+        )
+    if code == _FORBIDDEN_STATUS:
         return PermanentError(f"The API server would not {doing}: {first_line(error)}. Give this account that right.")
     return PermanentError(f"The API server would not {doing}: {first_line(error)}")
 
