@@ -32,6 +32,8 @@ _NOT_OF_THE_POD: Final = frozenset({None, 401, 404})
 
 _FORBIDDEN: Final = 403
 _INTERNAL: Final = 500
+_THERE: Final = "already exists"
+"""Else a 409 is about the quota, which others change at the same time."""
 _MISSING_RIGHT: Final = "cannot create resource"
 
 
@@ -65,7 +67,7 @@ class ClusterPods:
             try:
                 self._client.create(PodResource.from_dict(manifest))
             except FAILURES as error:
-                if status_code(error) == TAKEN_STATUS:
+                if status_code(error) == TAKEN_STATUS and _THERE in str(error):
                     self._require_ours(order)
                     return
                 if (postponed := _postponed(error, order)) is not None:
@@ -126,6 +128,8 @@ class ClusterPods:
 def _postponed(error: Exception, order: PodOrder) -> PodPostponedError | None:
     """Tell what time, or somebody else, can put right; None if it is something else."""
     said = first_line(error)
+    if status_code(error) == TAKEN_STATUS:
+        return PodPostponedError(f"others ask for pods at the same time: {said}")
     if status_code(error) == _FORBIDDEN and "exceeded quota" in said:
         return QuotaExceededError(f"the quota of the namespace has no room for pod `{order.name}`: {said}")
     if status_code(error) == _INTERNAL and "failed calling webhook" in said:

@@ -88,6 +88,7 @@ class TestLaunch:
             (403, "maximum memory usage per Container is 32Mi, but limit is 64Mi", PodRefusedError),
             (400, 'admission webhook "a.b" denied the request: no such registry', PodRefusedError),
             (422, 'Pod "run-1" is invalid: spec.containers[0].image: Required value', PodRefusedError),
+            (409, 'Operation cannot be fulfilled on resourcequotas "few": it has been modified', PodPostponedError),
             (503, "the server is currently unable to handle the request", TransientError),
             (429, "too many requests", TransientError),
             (401, "Unauthorized", PermanentError),
