@@ -323,7 +323,7 @@ class TestTaskRunTrigger:
         asyncio.run(trigger.on_kill())
         return [step for step, _ in tasks.calls("run")]
 
-    @pytest.mark.parametrize("state", ["failed", "success", "skipped"])
+    @pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed", "upstream_failed"])
     def test_cancels_the_run_when_a_person_decided_on_its_task(self, state):
         assert self.killed({"step": state}) == ["cancel_task"]
 
@@ -338,14 +338,18 @@ class TestTaskRunTrigger:
     @pytest.mark.parametrize(
         "made",
         [
-            TaskRunTrigger(name="run", asked=["k"], look_every_s=2, at_most_s=5, run_tasks=tasks.MODULE),
-            QuestionTrigger(name="run", key="k", ti_id=TI_ID, look_every_s=2, run_tasks=tasks.MODULE),
+            TaskRunTrigger(name="run", asked=["k"], look_every_s=3, at_most_s=5, run_tasks=tasks.MODULE),
+            TaskRunTrigger(
+                name="run", asked=[], look_every_s=3, kubernetes_conn_id="cluster", run_tasks="a", pod_tasks="b"
+            ),
+            QuestionTrigger(name="run", key="k", ti_id=TI_ID, look_every_s=3, run_tasks=tasks.MODULE),
+            QuestionTrigger(name="run", key="k", ti_id=TI_ID, look_every_s=3, kubernetes_conn_id="cluster"),
         ],
     )
     def test_can_be_taken_up_by_another_triggerer(self, made):
         path, arguments = made.serialize()
 
-        assert type(made)(**arguments).serialize() == (path, arguments)
+        assert vars(type(made)(**arguments)) == vars(made)
         assert path == f"{type(made).__module__}.{type(made).__name__}"
 
 

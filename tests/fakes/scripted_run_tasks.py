@@ -3,6 +3,7 @@
 A test registers a script under a run's name; each call takes the next answer of its step, and an exception is raised.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -67,8 +68,11 @@ def tend_task(task_run: str, **arguments: Any) -> Any:
 
 
 async def watch_task(task_run: str, *, say: Callable[[str], None], **arguments: Any) -> Any:
-    """Say the lines of the answer's `says`, and give the rest of it."""
+    """Say the lines of the answer's `says`, and give the rest of it; or raise its `then`, after it lasted so long."""
     answer = dict(_answer("watch_task", task_run, **arguments))
+    if "then" in answer:
+        await asyncio.sleep(answer["lasts_s"])
+        raise answer["then"]
     for line in answer.pop("says", ()):
         say(line)
     return answer
