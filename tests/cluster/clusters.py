@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tests.cluster.one_node.cluster import PROGRAMS, up
 from tests.cluster.one_node.network import missing_programs
 
 _KIND = "goldgate-test"
+_INSTEAD = "GOLDGATE_TEST_KUBECONFIG takes the kubeconfig of any cluster; kind or k3d, with a Docker engine, make one."
 _CRDS = Path(__file__).resolve().parents[2] / "include" / "deploy" / "crds"
 
 
@@ -44,6 +46,8 @@ def any_cluster() -> Iterator[Found]:
         NoClusterError: See there.
     """
     if given := os.environ.get("GOLDGATE_TEST_KUBECONFIG"):
+        if shutil.which("kubectl") is None:
+            raise NoClusterError("no `kubectl` on the PATH, which the tests ask the given cluster by. Install it.")
         yield Found(what=f"the cluster of `{given}`, which was given", env={})
         return
     engine = _engine()
@@ -59,24 +63,31 @@ def any_cluster() -> Iterator[Found]:
 
 
 def prepare(env: Mapping[str, str]) -> None:
-    """Have a cluster know our custom resources, as they are now."""
+    """Have a cluster know our custom resources, as they are now.
+
+    Raises:
+        NoClusterError: It does not take them.
+    """
     apply = ["kubectl", "--kubeconfig", env["GOLDGATE_TEST_KUBECONFIG"], "apply", "--server-side", "--force-conflicts"]
-    subprocess.run([*apply, "-k", str(_CRDS)], env=dict(env), check=True, stdout=subprocess.DEVNULL)
+    applied = subprocess.run([*apply, "-k", str(_CRDS)], env=dict(env), check=False, capture_output=True, text=True)
+    if applied.returncode != 0:
+        raise NoClusterError(
+            f"the cluster of `{env['GOLDGATE_TEST_KUBECONFIG']}` did not take our custom resources: "
+            f"{applied.stderr.strip()[-2000:]} Expected the kubeconfig of somebody who may do everything in a cluster "
+            "that answers."
+        )
 
 
 @contextlib.contextmanager
 def _one_node() -> Iterator[Found]:
     if os.geteuid() != 0:
-        raise NoClusterError("no kubeconfig was given, neither kind nor k3d works, and the one-node cluster needs root")
+        raise NoClusterError(f"the one-node cluster needs root. Run it as root. Else: {_INSTEAD}")
     if missing := missing_programs(PROGRAMS):
         raise NoClusterError(
             f"the one-node cluster needs {', '.join(missing)}. On Debian: apt-get install containerd etcd-server runc "
-            "containernetworking-plugins docker-registry iproute2 iptables util-linux"
+            f"containernetworking-plugins docker-registry iproute2 iptables util-linux. Else: {_INSTEAD}"
         )
-    try:
-        archives = image_archives()
-    except CannotBuildError as error:
-        raise NoClusterError(str(error)) from error
+    archives = _archives()
     folder = Path(tempfile.mkdtemp(prefix="goldgate-node-")) / "cluster"
     try:
         node = up(folder, images=[archives[PAUSE], archives[AGENT], archives[ROUTER]])
@@ -98,9 +109,18 @@ def _one_node() -> Iterator[Found]:
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
+def _archives() -> dict[str, Path]:
+    sys.stdout.write("Building the images of the tests, and the cluster; some minutes the first time ...\n")
+    sys.stdout.flush()
+    try:
+        return image_archives()
+    except CannotBuildError as error:
+        raise NoClusterError(f"{error}. Else: {_INSTEAD}") from error
+
+
 @contextlib.contextmanager
 def _kind() -> Iterator[Found]:
-    archives = image_archives()
+    archives = _archives()
     with tempfile.TemporaryDirectory(prefix="goldgate-kind-") as temporary:
         kubeconfig = Path(temporary) / "kubeconfig"
         name = f"{_KIND}-{os.getpid()}"
@@ -117,7 +137,7 @@ def _kind() -> Iterator[Found]:
 
 @contextlib.contextmanager
 def _k3d() -> Iterator[Found]:
-    archives = image_archives()
+    archives = _archives()
     with tempfile.TemporaryDirectory(prefix="goldgate-k3d-") as temporary:
         kubeconfig = Path(temporary) / "kubeconfig"
         name = f"{_KIND}-{os.getpid()}"

@@ -43,7 +43,7 @@ def pause_archive(env: Mapping[str, str] = os.environ) -> Path:
     source = CHECKOUT / "tests" / "cluster" / "pause"
     go = shutil.which("go")
     if go is None:
-        raise CannotBuildError("no `go` on the PATH, which builds the pause image")
+        raise CannotBuildError("no `go` on the PATH, which builds the one-node cluster (Go 1.26 or newer)")
     with TemporaryDirectory(prefix="goldgate-pause-") as temporary:
         context = Path(temporary)
         program = [go, "build", "-trimpath", "-ldflags", "-s -w -buildid=", "-o", str(context / "pause"), "main.go"]
