@@ -70,13 +70,20 @@ class TestTended:
 
         assert script.tended()["waits_for"] == "person"
 
-    def test_says_each_reason_to_wait_once(self):
-        waits = [stands("pod", reason=reason) for reason in ("no node", "no node", "no image")]
+    def test_says_each_pod_and_each_reason_to_wait_once(self):
+        waits = [stands("pod", reason=reason) for reason in ("", "no node", "no node", "no image")]
         script = Script(*waits, stands("", reason="Answered"))
 
         script.tended()
 
-        assert script.said == ["no node", "no image"]
+        assert script.said == ["pod run-1", "no node", "no image"]
+
+    def test_names_the_pod_that_follows_a_lost_one(self):
+        script = Script(stands("pod"), stands("pod", pod="run-2"), stands(""))
+
+        script.tended()
+
+        assert script.said == ["pod run-1", "pod run-2"]
 
     def test_leaves_a_run_that_waits_for_its_agent(self):
         script = Script(stands("agent", reason="Found no Agent"))

@@ -40,20 +40,23 @@ def tended(
     Args:
         tend: Gives the run the pod that it needs now, and tells how it stands.
         follow: Follows a pod, from where an earlier look ended, until there is something to tend.
-        say: Told why the run waits, each reason once.
+        say: Told which pod works on the run, and why it waits, each once.
         wait_for_agent_s: How long to wait for an agent that is not ready.
         pause: Waits so many seconds.
     """
-    waited_s, since, said = 0.0, None, ""
+    waited_s, since, said, pod = 0.0, None, "", ""
     while True:
         stands = tend()
         reason = str(stands["reason"])
+        if stands["waits_for"] == "pod" and stands["pod"] != pod:
+            pod = str(stands["pod"])
+            say(f"pod {pod}")
         if stands["waits_for"] in {"pod", "agent"} and reason != said:
             say(reason)
             said = reason
         match stands["waits_for"]:
             case "pod":
-                until = follow(str(stands["pod"]), since)["log_until"]
+                until = follow(pod, since)["log_until"]
                 since = None if until is None else str(until)
             case "agent" if waited_s < wait_for_agent_s:
                 pause(_LOOK_AT_AGENT_EVERY_S)
