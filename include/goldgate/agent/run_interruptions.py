@@ -1,5 +1,6 @@
 """What happens to a run from outside while it is worked on: people's words, its deadline, the end of its process."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,9 @@ from goldgate.ports.task_runs import RunWord, TaskRunStore
 GRACE_S: Final = 0.6
 """How long calls that are under way may still come back after the process was asked to end: a call that does not has an
 unknown fate. Together with a record it stays below the second within which a run has let go."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class RunInterruptedError(TransientError):
@@ -98,9 +102,15 @@ class Interruptions:
         now_s = self.stopwatch()
         if self._listened_s is not None and now_s - self._listened_s < self.listen_every_s:
             return
-        words = self.store.words(self.record.run.metadata.name)
-        self._left = [word for word in words if not self.record.has_acted_on(word)]
-        self._listened_s = now_s
+        try:
+            words = self.store.words(self.record.run.metadata.name)
+        except TransientError as error:
+            # What is under way goes on: a call that is left alone has an unknown fate, and nothing new is begun that is
+            # not recorded first.
+            _log.warning("task_run.not_listening", extra={"run": self.record.run.metadata.name, "error": str(error)})
+        else:
+            self._left = [word for word in words if not self.record.has_acted_on(word)]
+        self._listened_s = self.stopwatch()
 
     def _check_stop(self) -> None:
         if not self.stop.is_set():

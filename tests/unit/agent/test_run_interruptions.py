@@ -8,6 +8,7 @@ from goldgate.agent.run_interruptions import Interruptions
 from goldgate.agent.run_record import RunRecord
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
+from goldgate.domain.errors import TransientError
 from goldgate.domain.runs.events import Cancelled, PersonSpoke, Word
 from goldgate.domain.runs.state import Call, Fate, Nature, Need, Phase, RunState
 from goldgate.ports.task_runs import RunWord
@@ -19,9 +20,12 @@ class AskedStore(InMemoryTaskRunStore):
     """Counts how often it is asked for words."""
 
     asked = 0
+    is_away = False
 
     def words(self, name: str) -> list[RunWord]:
         self.asked += 1
+        if self.is_away:
+            raise TransientError("nobody answers")
         return list(super().words(name))
 
 
@@ -123,6 +127,18 @@ class TestListening:
         second = listener.hear(state)
 
         assert (first is None, second, listener.store.asked) == (False, None, 2)
+
+    def test_goes_on_while_the_store_is_away_and_hears_later(self):
+        listener = Listener(listen_every_s=1.0)
+        listener.say("w", cancels=True)
+        listener.store.is_away = True
+        while_away = listener.hear()
+        listener.store.is_away = False
+
+        listener.now_s = 1.5
+        heard = listener.hear()
+
+        assert (while_away, heard) == (None, Cancelled(by="me", reason=""))
 
     def test_is_called_as_long_as_something_is_left(self):
         listener = Listener(listen_every_s=1.0)

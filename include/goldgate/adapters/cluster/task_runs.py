@@ -54,6 +54,8 @@ _USE: Final = "status-"
 """What parts of a status are for, with the epoch in which they were stored behind it."""
 _RENEWAL: Final = Patience(within_s=2.0)
 """Whoever renews tries again by itself, and may not be kept from ending."""
+_LISTEN_WITHIN_S: Final = 5.0
+"""Whoever works on a run asks again soon, and meanwhile has to hear that its own process is to end."""
 _SWEEPING: Final = Patience(within_s=5.0, refused_within_s=0.0)
 """What is left of older statuses harms nobody."""
 
@@ -95,6 +97,8 @@ class ClusterTaskRunStore:
         self._is_dead = is_dead
         self._patience = patience
         self._runs = Objects(cluster, kind="TaskRun", plural="taskruns", patience=patience)
+        brief = replace(patience, within_s=min(patience.within_s, _LISTEN_WITHIN_S))
+        self._heard = Objects(cluster, kind="TaskRun", plural="taskruns", patience=brief)
         self._parts = ClusterPartStore(cluster, patience=patience)
         self._old_parts = ClusterPartStore(cluster, patience=_SWEEPING)
         self._events = RunEvents(cluster)
@@ -219,8 +223,7 @@ class ClusterTaskRunStore:
 
     def words(self, name: str) -> list[RunWord]:
         """Read the words, oldest first."""
-        metadata = self._runs.metadata(_checked(name))
-        return [] if metadata is None else words_in(metadata)
+        return words_in(self._heard.metadata(_checked(name)) or {})
 
     def drop(self, lease: Lease, word: RunWord) -> None:
         """Forget a word."""
@@ -258,10 +261,9 @@ class ClusterTaskRunStore:
         lease = Lease(run=run.metadata.name, owner="", epoch=0)
         status, _ = self._stored(lease, run)
         unchanged = expect("/metadata/resourceVersion", made["resourceVersion"])
+        operations: list[Object] = [unchanged, {"op": "add", "path": "/status", "value": status}]
         try:
-            self._runs.patch(
-                lease.run, [unchanged, {"op": "add", "path": "/status", "value": status}], is_of_status=True
-            )
+            self._runs.patch(lease.run, operations, is_of_status=True)
         except (AbsentError, UnfitPatchError):
             _log.debug("task_run.taken_up_at_once", extra={"run": lease.run})
 

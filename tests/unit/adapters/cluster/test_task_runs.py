@@ -1,0 +1,56 @@
+"""The store of TaskRuns in a cluster, where no API server is needed; `tests/cluster` has the rest."""
+
+import httpx2
+import pytest
+from lightkube import Client
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.models import Cluster as Server
+from lightkube.config.models import User
+
+from goldgate.adapters.cluster.connection import Cluster
+from goldgate.adapters.cluster.failures import Patience
+from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
+from goldgate.domain.errors import TransientError
+from tests.fakes.frozen_clock import FrozenClock
+
+
+def away(_: httpx2.Request) -> httpx2.Response:
+    raise httpx2.ConnectError("Connection refused")
+
+
+class Waiting:
+    """A patience of a minute that costs no time."""
+
+    def __init__(self) -> None:
+        self.waited_s = 0.0
+        self.patience = Patience(within_s=60, sleep_s=self.wait, monotonic_s=lambda: self.waited_s)
+
+    def wait(self, seconds: float) -> None:
+        self.waited_s += seconds
+
+
+@pytest.fixture
+def waiting() -> Waiting:
+    return Waiting()
+
+
+@pytest.fixture
+def store(waiting: Waiting) -> ClusterTaskRunStore:
+    config = KubeConfig.from_one(cluster=Server(server="http://api.invalid"), user=User(token="t")).get()
+    client = Client(config, namespace="agents", transport=httpx2.MockTransport(away))
+    reached = Cluster(client=client, new_async_client=lambda: None, namespace="agents")  # type: ignore[arg-type,return-value]
+    return ClusterTaskRunStore(reached, clock=FrozenClock(), patience=waiting.patience)
+
+
+class TestWhoWorksOnARun:
+    def test_does_not_listen_long_to_an_api_server_that_is_away(self, store: ClusterTaskRunStore, waiting: Waiting):
+        with pytest.raises(TransientError):
+            store.words("run")
+
+        assert waiting.waited_s <= 5
+
+    def test_waits_for_one_that_restarts_with_all_else(self, store: ClusterTaskRunStore, waiting: Waiting):
+        with pytest.raises(TransientError):
+            store.read("run")
+
+        assert waiting.waited_s > 50
