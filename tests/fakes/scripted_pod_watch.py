@@ -16,7 +16,9 @@ class ScriptedPodWatch:
     found: Sequence[PodFacts | None] = ()
     said: Sequence[LogLine] = ()
     said_after_s: float = 0.0
-    """So long the log of a pod lags behind what becomes of it."""
+    """So long each line of a pod's log lags behind what became of it, and behind the line before."""
+    is_cut: bool = False
+    """After the lines the connection is dead, and nobody says so."""
     failure: Exception | None = None
     """What is raised once all was told."""
     overs: list[bool | TransientError] = field(default_factory=list)
@@ -35,9 +37,11 @@ class ScriptedPodWatch:
 
     async def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:  # noqa: ARG002 - the port's
         self.asked_since = since
-        await asyncio.sleep(self.said_after_s)
         for line in self.said:
+            await asyncio.sleep(self.said_after_s)
             yield line
+        if self.is_cut:
+            await asyncio.Event().wait()
 
     async def is_over(self, run: str) -> bool:  # noqa: ARG002 - the port's signature
         said = self.overs.pop(0) if len(self.overs) > 1 else (self.overs or [False])[0]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,7 +16,9 @@ LOOK_EVERY_S: Final = 15.0
 """Time passes for pods that do not start, and a run may end elsewhere."""
 
 _LAST_WORDS_S: Final = 10.0
-"""A container that ended has its log whole within a moment."""
+"""A container that ended has its log whole within a moment: for so long no line comes only if something is wrong."""
+
+_NO_WORDS_S: Final = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +41,10 @@ class PodFollower:
     say: Callable[[str], None]
     log_until: str | None = None
     look_every_s: float = LOOK_EVERY_S
+    last_words_s: float = _LAST_WORDS_S
     _told: str = field(default="", init=False)
     _facts: PodFacts | None = field(default=None, init=False)
+    _heard: int = field(default=0, init=False)
 
     async def follow(self) -> Watched:
         """Wait until the run is over, or its pod ended, is gone, or cannot start."""
@@ -52,9 +56,7 @@ class PodFollower:
         listening = asyncio.ensure_future(self._listen())
         try:
             reason = await self._reason(changes, looking)
-            with suppress(TimeoutError):
-                # What is said last is the reason, more often than not. A pod that never began has no log to wait for.
-                await asyncio.wait_for(asyncio.shield(listening), self._last_words_s())
+            await self._hear_out(listening)
         finally:
             for task in (looking, listening):
                 task.cancel()
@@ -98,9 +100,20 @@ class PodFollower:
             self._told = detail
             self.say(detail)
 
-    def _last_words_s(self) -> float:
-        has_said = self._facts is not None and self._facts.phase is PodPhase.ENDED
-        return _LAST_WORDS_S if has_said else 0.1
+    async def _hear_out(self, listening: "asyncio.Future[None]") -> None:
+        """Wait until all is said: what is said last is the reason, more often than not. However long it takes.
+
+        A pod that never began has no log to wait for.
+        """
+        has_said = self._facts is not None and self._facts.phase is not PodPhase.PENDING
+        heard = -1
+        while heard != self._heard and not listening.done():
+            heard = self._heard
+            await asyncio.wait([listening], timeout=self.last_words_s if has_said else _NO_WORDS_S)
+        if listening.done():
+            listening.result()
+        elif self._facts is not None and self._facts.phase is PodPhase.ENDED:
+            self.say(f"The log of pod `{self.pod}` stopped short of its end. The rest: kubectl logs {self.pod}")
 
     async def _is_over(self) -> bool:
         try:
@@ -117,4 +130,5 @@ class PodFollower:
         async with aclosing(self.watch.lines(self.pod, since=self.log_until)) as lines:
             async for line in lines:
                 self.log_until = line.stamp
+                self._heard += 1
                 self.say(line.text)

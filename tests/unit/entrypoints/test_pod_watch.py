@@ -18,7 +18,9 @@ ENDED = replace(PENDING, phase=PodPhase.ENDED, exit_code=0)
 STUCK = replace(PENDING, reason="Unschedulable", message="0/1 nodes are available", age_s=10)
 
 
-def followed(watch: ScriptedPodWatch, *, pod: str = "run-1", since: str | None = None) -> tuple[Watched, list[str]]:
+def followed(
+    watch: ScriptedPodWatch, *, pod: str = "run-1", since: str | None = None, last_words_s: float = 10
+) -> tuple[Watched, list[str]]:
     said: list[str] = []
     follower = PodFollower(
         watch=watch,
@@ -29,6 +31,7 @@ def followed(watch: ScriptedPodWatch, *, pod: str = "run-1", since: str | None =
         say=said.append,
         log_until=since,
         look_every_s=0.01,
+        last_words_s=last_words_s,
     )
     return asyncio.run(asyncio.wait_for(follower.follow(), 30)), said
 
@@ -48,6 +51,27 @@ class TestFollow:
         _, said = followed(ScriptedPodWatch(found=[RUNNING, ENDED], said=[line], said_after_s=0.3))
 
         assert said == ["why it ended"]
+
+    def test_hears_a_pod_out_however_much_there_is_to_say(self):
+        lines = [LogLine(stamp=f"2026-11-21T18:00:{at:02}Z", text=f"line {at}") for at in range(8)]
+
+        _, said = followed(ScriptedPodWatch(found=[RUNNING, ENDED], said=lines, said_after_s=0.2), last_words_s=0.5)
+
+        assert said == [line.text for line in lines]
+
+    def test_hears_out_a_pod_that_vanished_while_it_ran(self):
+        line = LogLine(stamp="2026-11-21T18:00:00Z", text="its node is drained")
+
+        _, said = followed(ScriptedPodWatch(found=[RUNNING, None], said=[line], said_after_s=0.3))
+
+        assert said == ["its node is drained"]
+
+    def test_says_that_a_log_stopped_short_of_its_end(self):
+        line = LogLine(stamp="2026-11-21T18:00:00Z", text="begun")
+
+        _, said = followed(ScriptedPodWatch(found=[RUNNING, ENDED], said=[line], is_cut=True), last_words_s=0.2)
+
+        assert said == ["begun", "The log of pod `run-1` stopped short of its end. The rest: kubectl logs run-1"]
 
     def test_raises_what_keeps_it_from_watching(self):
         with pytest.raises(PermanentError, match="may not watch"):
