@@ -5,7 +5,6 @@ The same bundle gives the same tar file; how small gzip makes it may differ from
 
 import gzip
 import io
-import secrets
 import shutil
 import tarfile
 import zlib
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
+from goldgate.agent.staging import staged
 from goldgate.contracts.bundle import BundleError, check_bundle, digest_files
 
 MOST_BYTES: Final = 128 * 1024 * 1024
@@ -62,7 +62,7 @@ def unpack_bundle(archive: bytes, *, into: Path, digest: str) -> Path:
     target = into / digest
     if target.is_dir():
         return target
-    with _staging(into) as staging:
+    with staged(into) as staging:
         with _unsqueezed(archive, beside=staging) as tar:
             _lay_out(tar, staging)
         check_bundle(staging, digest=digest)
@@ -121,14 +121,3 @@ def _inside(name: str) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name:
         raise BundleError(f"Found `{name}` in the archive, which leads out of its folder; expected a path inside it.")
     return path
-
-
-@contextmanager
-def _staging(into: Path) -> Iterator[Path]:
-    into.mkdir(parents=True, exist_ok=True)
-    staging = into / f".staging-{secrets.token_hex(8)}"
-    staging.mkdir()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

@@ -22,6 +22,7 @@ from goldgate.contracts.resources import Agent, MCPServer
 from goldgate.contracts.task_runs import Task
 from goldgate.domain.schema_variants import Variant, merged
 from goldgate.domain.structural_schemas import Schema, structural
+from goldgate.entrypoints import generated_files
 from goldgate.entrypoints.settings import CHECKOUT
 
 FOLDER = CHECKOUT / "include" / "deploy" / "crds"
@@ -217,22 +218,12 @@ def files() -> dict[str, str]:
 
 def stale_in(folder: Path) -> list[str]:
     """Name the files in a folder that are missing, outdated, or of no contract any more."""
-    wanted = files()
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
-    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    return generated_files.stale_in(folder, files(), ending=".yaml")
 
 
 def write_to(folder: Path) -> list[str]:
     """Bring a folder up to date, and name the files that changed."""
-    changed = stale_in(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = files()
-    for name in changed:
-        if name in wanted:
-            (folder / name).write_text(wanted[name], encoding="utf-8")
-        else:
-            (folder / name).unlink()
-    return changed
+    return generated_files.write_to(folder, files(), ending=".yaml")
 
 
 def _schema(contract: type[BaseModel]) -> Schema:

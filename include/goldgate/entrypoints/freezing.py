@@ -1,11 +1,10 @@
 """Freeze agents into bundles."""
 
-import contextlib
 import errno
 import platform
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
@@ -15,6 +14,7 @@ from goldgate.agent.folder import AgentFolder, read_agent
 from goldgate.agent.foreign.folder import kind_of
 from goldgate.agent.foreign.runtime import foreign_prompt_id
 from goldgate.agent.memory.corpus import CORPUS_FILE, CorpusRow, build_corpus, write_corpus
+from goldgate.agent.staging import staged
 from goldgate.agent.tools.pins import TOOLS_FILE, PinnedTool, read_pins, refuse_drift, refuse_other_pins, write_pins
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.bundle import digest_files
@@ -77,7 +77,7 @@ def freeze_agent(
         return _freeze_foreign(folder, into=into, leave_out=leave_out)
     agent = read_agent(folder)
     asked = sub_agents(agent)
-    with _staging(into) as staging:
+    with staged(into) as staging:
         copy_folder(folder, into=staging, leave_out=leave_out)
         rows = _corpus(agent, copied=staging, env=env, cache=corpus_cache)
         (staging / CORPUS_FILE).write_bytes(write_corpus(rows))
@@ -102,7 +102,7 @@ def freeze_agent(
 
 def _freeze_foreign(folder: Path, *, into: Path, leave_out: Collection[str]) -> FrozenBundle:
     """Freeze an agent that was written elsewhere: its files, and the environment that they run in."""
-    with _staging(into) as staging:
+    with staged(into) as staging:
         agent = copy_foreign(folder, into=staging, leave_out=leave_out)
         manifest = seal(staging, agent=agent.name)
         target = into / manifest.digest
@@ -136,22 +136,11 @@ def propose_agent_pins(
         TransientError: A tool server could not be started.
     """
     agent = read_agent(folder)
-    with _staging(into) as staging:
+    with staged(into) as staging:
         copy_folder(folder, into=staging, leave_out=judging_files(folder))
         rows = _corpus(agent, copied=staging, env=env, cache=corpus_cache)
         (staging / CORPUS_FILE).write_bytes(write_corpus(rows))
         return propose_pins(agent, ask_servers(agent, folder=staging, env=env))
-
-
-@contextlib.contextmanager
-def _staging(into: Path) -> Iterator[Path]:
-    into.mkdir(parents=True, exist_ok=True)
-    staging = into / f".staging-{secrets.token_hex(8)}"
-    staging.mkdir()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _freeze_into(staging: Path, folder: Path, *, env: Mapping[str, str], corpus_cache: Path | None) -> FrozenBundle:

@@ -36,6 +36,7 @@ from goldgate.contracts.request_log import RequestLog, RunLog
 from goldgate.contracts.resources import Agent, MCPServer
 from goldgate.contracts.story import LiveQuestion, Story
 from goldgate.contracts.task_runs import Task, TaskRun
+from goldgate.entrypoints import generated_files
 from goldgate.entrypoints.settings import CHECKOUT
 
 FOLDER = CHECKOUT / "include" / "docs" / "schemas"
@@ -84,22 +85,12 @@ def schemas() -> dict[str, str]:
 
 def stale_in(folder: Path) -> list[str]:
     """Name the schema files in a folder that are missing, outdated, or of no contract any more."""
-    wanted = schemas()
-    found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
-    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    return generated_files.stale_in(folder, schemas(), ending=".json")
 
 
 def write_to(folder: Path) -> list[str]:
     """Bring a folder up to date, and name the files that changed."""
-    changed = stale_in(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = schemas()
-    for name in changed:
-        if name in wanted:
-            (folder / name).write_text(wanted[name], encoding="utf-8")
-        else:
-            (folder / name).unlink()
-    return changed
+    return generated_files.write_to(folder, schemas(), ending=".json")
 
 
 def _schema(contract: type[BaseModel]) -> str:
