@@ -82,10 +82,10 @@ class TestClusterArms(Suite):
         arms.ensure("helper", "7")
         other = arms_of()
 
-        until(lambda: other.address("helper", "7"))
+        assert until(lambda: other.address("helper", "7")) == until(lambda: arms.address("helper", "7"))
 
         other.stop("helper", "7")
-        until(lambda: arms.address("helper", "7") is None)
+        assert until(lambda: arms.address("helper", "7") is None)
 
     def test_are_made_anew_by_a_router_with_other_settings(self, arms, arms_of, shared_cluster):
         """Pod by pod: somebody answers all the time."""
@@ -118,8 +118,8 @@ class TestClusterArms(Suite):
             arms.ensure("helper", "7")
             return arms.address("helper", "7")
 
-        until(lambda: arms.address("helper", "7") is None)
-        until(ensured)
+        assert until(lambda: arms.address("helper", "7") is None)
+        assert until(ensured)
 
     def test_leave_nothing_behind(self, arms, shared_cluster):
         arms.ensure("helper", "7")
@@ -127,7 +127,7 @@ class TestClusterArms(Suite):
 
         arms.stop("helper", "7")
 
-        until(lambda: "arm-" not in shared_cluster.kubectl("get", "deployments,services,pods", "-o", "name"))
+        assert until(lambda: "arm-" not in shared_cluster.kubectl("get", "deployments,services,pods", "-o", "name"))
 
     def test_have_an_address_of_their_service_by_default(self, arms_of, shared_cluster):
         # This machine is behind no proxy of Services.

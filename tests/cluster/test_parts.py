@@ -130,7 +130,7 @@ class TestPartsOfARun:
 
         empty.client.delete(TASK_RUN, "r1")
 
-        until(lambda: names_in(empty) == [f"r2-text-{kept.digest[:16]}-0"])
+        assert until(lambda: names_in(empty) == [f"r2-text-{kept.digest[:16]}-0"])
 
     def test_of_a_run_that_is_gone_are_not_taken_for_those_of_its_namesake(
         self, empty: Cluster, parts: ClusterPartStore, runs: ClusterTaskRunStore
