@@ -36,6 +36,8 @@ _TOOL: Final = {
         "additionalProperties": False,
     },
 }
+_ASK: Final = "ask_"
+"""How the tools begin by which another agent is asked."""
 _CALL: Final = {"id": "c1", "type": "function", "function": {"name": "book", "arguments": '{"room": "blue"}'}}
 
 
@@ -101,6 +103,9 @@ class World:
             self.model_calls += 1
         time.sleep(self._model_s)
         if request.get("tools") and not any(message["role"] == "tool" for message in request["messages"]):
+            if (name := request["tools"][0]["function"]["name"]).startswith(_ASK):
+                asked = {"name": name, "arguments": '{"message": "Book the blue room."}'}
+                return completion(None, tool_calls=[{**_CALL, "function": asked}], finish_reason="tool_calls")
             self.asking.pass_through()
             return completion(None, tool_calls=[_CALL], finish_reason="tool_calls")
         self.answering.pass_through()
@@ -218,8 +223,19 @@ def bring_agent(place: Place, name: str, **grant: list[str]) -> None:
         name: What it is called.
         grant: What is known of its tool: lists of the grant, as in `idempotent=["book"]`.
     """
-    agent = write_folder(place.folder / name, _documents(place.world, name=name, grant=grant), files={})
+    spec = {"tools": [{"mcpServer": "rooms", "allow": ["book"], **grant}], "limits": {"timeoutSeconds": 600}}
+    agent = write_folder(place.folder / name, agent_documents(place.world, name=name, **spec), files={})
     pin_tools(agent)
+    _apply(place, agent)
+
+
+def bring_asking_agent(place: Place, name: str, *, asks: str) -> None:
+    """Freeze an agent that may only ask another one, and apply it."""
+    spec = {"agents": [{"agent": asks, "description": "Books rooms."}], "limits": {"timeoutSeconds": 600}}
+    _apply(place, write_folder(place.folder / name, agent_documents(place.world, name=name, **spec), files={}))
+
+
+def _apply(place: Place, agent: Path) -> None:
     settings = Settings.from_env({"GOLDGATE_HOME": str(place.folder / "home"), "GOLDGATE_AGENTS": str(place.folder)})
     bundle = frozen_folder(agent, settings=settings, env=dict(os.environ))
     reached = connect(place.access, namespace=place.cluster.namespace)
@@ -239,13 +255,12 @@ def pod_settings(cluster: ClusterUnderTest, world: World) -> dict[str, Any]:
     return {"apiVersion": API, "kind": "PodSettings", "metadata": {"name": "pods"}, "spec": spec}
 
 
-def _documents(world: World, *, name: str, grant: Mapping[str, list[str]]) -> str:
+def agent_documents(world: World, *, name: str, **spec: Any) -> str:
     agent = {
         "description": "Books rooms.",
         "llm": "model",
         "prompts": {"system": "prompts/system.md", "user": "prompts/user.md"},
-        "tools": [{"mcpServer": "rooms", "allow": ["book"], **grant}],
-        "limits": {"timeoutSeconds": 600},
+        **spec,
     }
     documents = [
         ("LLM", "model", {"model": "scripted-1", "baseUrl": f"{world.url}/v1", "free": True, "timeoutSeconds": 300}),
