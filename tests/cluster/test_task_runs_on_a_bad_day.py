@@ -241,6 +241,21 @@ class TestTheFence:
         assert [line.split()[0] for line in wired.wire.asked] == ["PATCH", "GET"]
         assert object_of(wired.cluster)["metadata"]["resourceVersion"] == before
 
+    def test_lets_nobody_remove_a_run_that_was_taken_while_it_looked(self, wired: Wired):
+        wired.store.create(run())
+        lease = wired.store.take("r1", owner="dead", for_s=30)
+
+        def taken(request: httpx2.Request) -> None:
+            if request.method == "DELETE":
+                wired.wire.before = lambda _: None
+                wired.other.take("r1", owner="next", for_s=30)
+
+        wired.wire.before = taken
+        with pytest.raises(LeaseLostError, match="held by `next`"):
+            wired.store.remove(lease)
+
+        assert wired.other.read("r1") is not None
+
     def test_holds_between_runs_of_one_name(self, wired: Wired):
         """Its owner and epoch may be the same when a run was deleted and made anew: it is another run."""
         wired.store.create(run())
