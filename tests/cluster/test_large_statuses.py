@@ -98,6 +98,24 @@ class TestALargeStatus:
         with pytest.raises(PermanentError, match=r"record of run `r1` cannot be read.*missing"):
             store.read("r1")
 
+    def test_is_looked_for_again_if_it_was_replaced_between_two_requests(
+        self, empty: Cluster, store: ClusterTaskRunStore
+    ):
+        lease = taken(store)
+        store.save(lease, large("first"))
+
+        with over_a_wire(empty) as (reached, wire), opened(reached, clock=FrozenClock()) as reader:
+
+            def replaced(request: httpx2.Request) -> None:
+                if request.url.path.endswith("/parts"):
+                    wire.before = lambda _: None
+                    store.save(lease, large("second"))
+
+            wire.before = replaced
+            found = reader.read("r1")
+
+        assert found == large("second")
+
     def test_is_read_whole_while_it_is_replaced(self, store: ClusterTaskRunStore):
         lease = taken(store)
         store.save(lease, large("0"))
