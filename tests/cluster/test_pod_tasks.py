@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from goldgate.domain.errors import TransientError
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints import pod_tasks
+from goldgate.entrypoints.run_tasks import look_at_task
 from tests.cluster.tending import Tended
 from tests.cluster.world import AGENT, ANSWER, Place
 from tests.waiting import until
@@ -85,6 +86,15 @@ class TestTendTask:
             pod_tasks.tend_task("r1", SPEC, access)
 
         assert tend(place, "r1")["pod"] == "r1-1"
+
+    @pytest.mark.parametrize("asked", [[], ["r1-0"]])
+    def test_makes_no_run_anew_that_was_deleted_while_it_waited(self, place: Place, asked: list[str]):
+        """Woken, not failed: Airflow would try a task that failed again from its beginning, which makes the run."""
+        woken = look_at_task("r1", asked, access=place.access)
+
+        assert (woken["decision"], woken["is_over"]) == ("go_on", True)
+        with pytest.raises(PermanentError, match="Found no TaskRun `r1`"):
+            tend(place, "r1", None)
 
 
 class TestCancelTask:

@@ -99,6 +99,9 @@ def look_at_task(task_run: str, asked: list[str], *, access: "Access | None" = N
         access: The cluster that the run is in. None: what the settings say.
     """
     with _desk(Settings.from_env(os.environ), access=access) as desk:
+        if access is not None and desk.store.read(task_run) is None:
+            # Whoever goes on finds that it is gone, and does not make it anew.
+            return {"decision": "go_on", "reason": "The run was deleted.", "is_over": True}
         run = desk.find(task_run)
         if run.status.phase.is_terminal:
             return {"decision": "go_on", "reason": f"The run is over: {run.status.phase.value}.", "is_over": True}
