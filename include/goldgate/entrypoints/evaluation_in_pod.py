@@ -65,6 +65,8 @@ class GoldSetInPod:
     """Which variables the contestants read from Secrets."""
     leftovers: Leftovers
     pause: Callable[[float], None] = field(default=time.sleep)
+    on_close: Callable[[], None] = field(default=lambda: None)
+    """Called once a gold set was asked: it asks one."""
 
     @property
     def use(self) -> str:
@@ -89,10 +91,18 @@ class GoldSetInPod:
             TransientError: The cluster cannot be reached: asked again, the same pod is found. Or what the pod needs
                 does not answer: asked again, another is made.
         """
-        self.leftovers.sweep()
         plan = _Plan(rows=rows, repeats=repeats, concurrency=concurrency, seed=seed, budget=budget)
+        try:
+            self.leftovers.sweep()
+            return self._ask(plan, contestants, on_row=on_row)
+        finally:
+            self.on_close()
+
+    def _ask(
+        self, plan: "_Plan", contestants: Mapping[str, Contestant], *, on_row: OnRow
+    ) -> dict[str, list[ResultRow]]:
         needs = self.needs(list(contestants.values()))
-        pod = self._pod(self._laid_down(plan, contestants), within_s=budget.max_evaluation_s, needs=needs)
+        pod = self._pod(self._laid_down(plan, contestants), within_s=plan.budget.max_evaluation_s, needs=needs)
         try:
             results = self._answered(pod, lay_down=lambda: self._laid_down(plan, contestants), on_row=on_row)
         except PermanentError:
@@ -102,7 +112,7 @@ class GoldSetInPod:
             self.leftovers.forget(self.about.release_id)
             raise
         self.leftovers.forget_parts(self.about.release_id)
-        _require_whole(results, contestants=contestants, rows=rows, repeats=repeats)
+        _require_whole(results, contestants=contestants, rows=plan.rows, repeats=plan.repeats)
         return results
 
     def _laid_down(self, plan: "_Plan", contestants: Mapping[str, Contestant]) -> StoredText:
@@ -237,18 +247,20 @@ def in_pod(settings: Settings, *, about: About, access: str | Access) -> GoldSet
     Raises:
         PermanentError: The settings of pods are missing or wrong, or there is no way to the cluster.
     """
-    cluster = connect(access, namespace=settings.namespace)
     if settings.pods is None:
         raise PermanentError("Found no GOLDGATE_PODS; expected the path of a file of kind PodSettings.")
+    made = read_yaml(settings.pods, PodSettings).spec
+    cluster = connect(access, namespace=settings.namespace)
     clock, parts = SystemClock(), ClusterPartStore(cluster)
     pods = ClusterPods(cluster, clock=clock)
     return GoldSetInPod(
         about=about,
-        settings=read_yaml(settings.pods, PodSettings).spec,
+        settings=made,
         pods=pods,
         parts=parts,
         needs=needs_of_bundles,
         leftovers=Leftovers(pods=pods, parts=parts, clock=clock),
+        on_close=cluster.client.close,
     )
 
 
