@@ -1,11 +1,15 @@
 import json
+from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from goldgate.adapters.cluster.parts import PART_BYTES, part_name, pieces_of, written_bytes
+from goldgate.adapters.cluster.failures import Patience
+from goldgate.adapters.cluster.parts import PART_BYTES, ClusterPartStore, part_name, pieces_of, written_bytes
 from goldgate.contracts.cluster import PART_CHARS
+from tests.fakes.scripted_api_server import as_json, cluster_that, refused
 
 TEXTS = st.text(max_size=40).flatmap(lambda unit: st.integers(1, 60_000).map(lambda times: unit * times))
 
@@ -54,3 +58,31 @@ class TestPartNames:
         one, two = (part_name("0" * 64, 0, owner_run="a" * 60 + end, use="text") for end in "xy")
 
         assert one != two
+
+
+class TestAPartOfARunThatIsGone:
+    def test_makes_way_for_one_of_its_namesake(self):
+        """It is of the same text and name, and would soon follow its own run."""
+        asked: list[str] = []
+        lying: list[dict[str, Any]] = []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            asked.append(request.method)
+            if request.url.path.endswith("/taskruns/r1"):
+                return as_json({"metadata": {"name": "r1", "uid": "new"}})
+            if request.method == "GET":
+                return as_json(lying[0])
+            if request.method == "DELETE":
+                assert json.loads(request.content)["preconditions"] == {"uid": "part-1"}
+                lying.clear()
+                return as_json({})
+            part = json.loads(request.content)
+            if lying or len(asked) == 2:
+                old = {**part["metadata"], "uid": "part-1", "ownerReferences": [{"uid": "old"}]}
+                lying[:] = [{**part, "metadata": old}]
+                return refused(409, "already exists")
+            return as_json(part)
+
+        ClusterPartStore(cluster_that(answer), patience=Patience(within_s=0)).put("text", owner_run="r1")
+
+        assert asked == ["GET", "POST", "GET", "DELETE", "POST"]

@@ -1,18 +1,12 @@
 """What an API server answers when a pod is ordered, and what is made of it."""
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
-from lightkube import Client
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import Cluster as Server
-from lightkube.config.models import User
 
-from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.launch_counts import ClusterLaunchCounts, written
 from goldgate.adapters.cluster.pods import ClusterPods
@@ -22,6 +16,7 @@ from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.pods import Launches, PodPhase
 from goldgate.ports.pods import Counted, PodOrder, PodPostponedError, PodRefusedError, QuotaExceededError
 from tests.fakes.frozen_clock import FrozenClock
+from tests.fakes.scripted_api_server import Answer, as_json, cluster_that, cut, refused
 
 ORDER = PodOrder(
     name="run-1",
@@ -33,12 +28,6 @@ ORDER = PodOrder(
     ),
     env_from={"API_KEY": FromEnv(env="API_KEY", secret=SecretKey(name="model-key", key="token"))},
 )
-Answer = Callable[[httpx2.Request], httpx2.Response]
-
-
-def refused(code: int, message: str) -> httpx2.Response:
-    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message}
-    return httpx2.Response(code, json=status)
 
 
 def pod_of(uid: str) -> httpx2.Response:
@@ -47,19 +36,9 @@ def pod_of(uid: str) -> httpx2.Response:
     return httpx2.Response(200, json={"kind": "Pod", "metadata": metadata, "status": {"phase": "Running"}})
 
 
-def cluster(answer: Answer) -> Cluster:
-    config = KubeConfig.from_one(cluster=Server(server="http://api.invalid"), user=User(token="t")).get()
-    client = Client(config, namespace="agents", transport=httpx2.MockTransport(answer))
-    return Cluster(client=client, new_async_client=lambda: None, namespace="agents")  # type: ignore[arg-type,return-value]
-
-
 def pods(answer: Answer, *, within_s: float = 0.0) -> ClusterPods:
     patience = Patience(within_s=within_s, refused_within_s=0, first_pause_s=0.001)
-    return ClusterPods(cluster(answer), clock=FrozenClock(), patience=patience)
-
-
-def cut(_: httpx2.Request) -> httpx2.Response:
-    raise httpx2.ConnectError("Connection refused")
+    return ClusterPods(cluster_that(answer), clock=FrozenClock(), patience=patience)
 
 
 class TestLaunch:
@@ -91,7 +70,7 @@ class TestLaunch:
             (409, 'Operation cannot be fulfilled on resourcequotas "few": it has been modified', PodPostponedError),
             (503, "the server is currently unable to handle the request", TransientError),
             (429, "too many requests", TransientError),
-            (401, "Unauthorized", PermanentError),
+            (401, "Unauthorized", TransientError),
             (404, 'namespaces "agents" not found', PermanentError),
         ],
     )
@@ -210,7 +189,7 @@ class TestTheCount:
         metadata = {"name": "run", "uid": "u1", "resourceVersion": "1", "annotations": {"goldgate.dev/pods": "two"}}
 
         with pytest.raises(PermanentError, match=r"`two` in annotation `goldgate\.dev/pods` of TaskRun `run`"):
-            ClusterLaunchCounts(cluster(lambda _: httpx2.Response(200, json={"metadata": metadata}))).read("run")
+            ClusterLaunchCounts(cluster_that(lambda _: as_json({"metadata": metadata}))).read("run")
 
     @pytest.mark.parametrize(
         ("more", "is_leaving"), [({}, False), ({"deletionTimestamp": "2026-11-21T18:00:00Z"}, True)]
@@ -218,7 +197,7 @@ class TestTheCount:
     def test_tells_of_a_run_that_was_deleted_and_is_not_gone(self, more, is_leaving):
         metadata = {"name": "run", "uid": "u1", "resourceVersion": "1", **more}
 
-        counted = ClusterLaunchCounts(cluster(lambda _: httpx2.Response(200, json={"metadata": metadata}))).read("run")
+        counted = ClusterLaunchCounts(cluster_that(lambda _: as_json({"metadata": metadata}))).read("run")
 
         assert counted is not None
         assert counted.is_leaving is is_leaving
@@ -236,7 +215,7 @@ class TestTheCount:
             metadata = {"name": "run", "uid": "u1", "resourceVersion": "2", "annotations": annotations}
             return httpx2.Response(200, json={"metadata": metadata})
 
-        counts = ClusterLaunchCounts(cluster(answer), patience=Patience(within_s=5, first_pause_s=0.001))
+        counts = ClusterLaunchCounts(cluster_that(answer), patience=Patience(within_s=5, first_pause_s=0.001))
         counted = Counted(uid="u1", launches=Launches(), version="1")
 
         assert counts.move("run", counted=counted, to=to) is is_moved

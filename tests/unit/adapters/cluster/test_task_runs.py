@@ -1,21 +1,12 @@
 """The store of TaskRuns in a cluster, where no API server is needed; `tests/cluster` has the rest."""
 
-import httpx2
 import pytest
-from lightkube import Client
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import Cluster as Server
-from lightkube.config.models import User
 
-from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
 from goldgate.domain.errors import TransientError
 from tests.fakes.frozen_clock import FrozenClock
-
-
-def away(_: httpx2.Request) -> httpx2.Response:
-    raise httpx2.ConnectError("Connection refused")
+from tests.fakes.scripted_api_server import cluster_that, cut
 
 
 class Waiting:
@@ -36,10 +27,7 @@ def waiting() -> Waiting:
 
 @pytest.fixture
 def store(waiting: Waiting) -> ClusterTaskRunStore:
-    config = KubeConfig.from_one(cluster=Server(server="http://api.invalid"), user=User(token="t")).get()
-    client = Client(config, namespace="agents", transport=httpx2.MockTransport(away))
-    reached = Cluster(client=client, new_async_client=lambda: None, namespace="agents")  # type: ignore[arg-type,return-value]
-    return ClusterTaskRunStore(reached, clock=FrozenClock(), patience=waiting.patience)
+    return ClusterTaskRunStore(cluster_that(cut), clock=FrozenClock(), patience=waiting.patience)
 
 
 class TestWhoWorksOnARun:
