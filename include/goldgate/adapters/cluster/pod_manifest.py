@@ -38,17 +38,7 @@ def manifest_of(order: PodOrder, *, namespace: str) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": order.name,
-            "namespace": namespace,
-            "labels": {
-                "app.kubernetes.io/name": "goldgate-task-run",
-                "app.kubernetes.io/part-of": "goldgate",
-                **order.labels,
-                **({} if order.run is None else {RUN_LABEL: order.run}),
-            },
-            **({} if order.run is None else {"ownerReferences": [_owner(order)]}),
-        },
+        "metadata": _metadata(order, namespace=namespace),
         "spec": {
             "restartPolicy": "Never",
             "serviceAccountName": settings.service_account,
@@ -67,6 +57,20 @@ def manifest_of(order: PodOrder, *, namespace: str) -> Json:
             **_placement(settings),
             **({} if order.deadline_s is None else {"activeDeadlineSeconds": max(ceil(order.deadline_s), 1)}),
         },
+    }
+
+
+def _metadata(order: PodOrder, *, namespace: str) -> Json:
+    return {
+        "name": order.name,
+        "namespace": namespace,
+        "labels": {
+            "app.kubernetes.io/name": "goldgate-task-run",
+            "app.kubernetes.io/part-of": "goldgate",
+            **order.labels,
+            **({} if order.run is None else {RUN_LABEL: order.run}),
+        },
+        **({} if order.run is None else {"ownerReferences": [_owner(order)]}),
     }
 
 

@@ -1,6 +1,8 @@
 """The status of a TaskRun as the API server holds it: whole, or its beginning for people with the whole in parts."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -9,7 +11,7 @@ from goldgate.adapters.cluster.objects import Object
 from goldgate.adapters.cluster.parts import written_bytes
 from goldgate.contracts.base import problems_of
 from goldgate.contracts.cluster import PART_CHARS, WORD_ANNOTATION, HeldStatus, StoredText
-from goldgate.contracts.task_runs import RunProgress, TaskRun, TaskRunStatus
+from goldgate.contracts.task_runs import CallStatus, RunProgress, TaskRun, TaskRunStatus
 from goldgate.domain.errors import PermanentError
 
 C = TypeVar("C", HeldStatus, StoredText)
@@ -131,35 +133,17 @@ def shown(status: TaskRunStatus, stored: StoredText) -> TaskRunStatus:
 
 
 def _cut(status: TaskRunStatus, *, items: int, chars: int, stored: StoredText) -> TaskRunStatus:
-    def text(whole: str) -> str:
-        if len(whole) <= chars:
-            return whole
-        left, where = len(whole) - chars, f"{stored.parts} Parts of {stored.digest[:16]}"
-        return f"{whole[:chars]}… [{left} more characters, in {where}]"
-
-    def maybe(whole: str | None) -> str | None:
-        return None if whole is None else text(whole)
-
+    text = partial(_shortened, chars=chars, stored=stored)
     messages = [
         message.model_copy(update={"content": text(message.content), "tool_calls": []})
         for message in status.context_window[-items:]
     ]
-    calls = [
-        call.model_copy(
-            update={
-                "arguments": text(call.arguments),
-                "content": text(call.content),
-                "question": text(call.question),
-                "extra": "",
-            }
-        )
-        for call in status.calls[:items]
-    ]
+    calls = [_cut_call(call, text) for call in status.calls[:items]]
     events = [event.model_copy(update={"message": text(event.message)}) for event in status.events[-items:]]
     fields: dict[str, Any] = {
         "status_detail": text(status.status_detail),
-        "error": maybe(status.error),
-        "output": maybe(status.output),
+        "error": None if status.error is None else text(status.error),
+        "output": None if status.output is None else text(status.output),
         "citations": [text(each) for each in status.citations[:items]],
         "retrieved": [text(each) for each in status.retrieved[:items]],
         "safety_flags": [text(each) for each in status.safety_flags[:items]],
@@ -170,6 +154,18 @@ def _cut(status: TaskRunStatus, *, items: int, chars: int, stored: StoredText) -
         "progress": RunProgress(run_id=status.progress.run_id, bundle=status.progress.bundle),
     }
     return status.model_copy(update=fields)
+
+
+def _cut_call(call: CallStatus, text: Callable[[str], str]) -> CallStatus:
+    named = {"arguments": call.arguments, "content": call.content, "question": call.question}
+    return call.model_copy(update={**{key: text(whole) for key, whole in named.items()}, "extra": ""})
+
+
+def _shortened(whole: str, *, chars: int, stored: StoredText) -> str:
+    if len(whole) <= chars:
+        return whole
+    left, where = len(whole) - chars, f"{stored.parts} Parts of {stored.digest[:16]}"
+    return f"{whole[:chars]}… [{left} more characters, in {where}]"
 
 
 def _part_of(obj: Object, key: str, contract: type[C]) -> C | None:
