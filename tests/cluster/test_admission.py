@@ -12,9 +12,13 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from goldgate.adapters.cluster.pod_manifest import manifest_of
+from goldgate.contracts.documents import read_yaml
+from goldgate.contracts.pods import PodSettings
 from goldgate.domain.runs.pods import pod_name
+from goldgate.ports.pods import PodOrder
 from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.deployed import account_in, await_policies, overlay
+from tests.cluster.deployed import DEPLOY, account_in, await_policies, overlay
 from tests.cluster.stores import install_kinds
 
 API = "goldgate.dev/v1alpha1"
@@ -209,7 +213,7 @@ class TestPodOfATaskRun:
             ({"metadata": {"finalizers": ["goldgate.dev/mine"]}}, "finalizers"),
             (
                 {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b"}]}},
-                "owners",
+                "owner",
             ),
         ],
     )
@@ -255,17 +259,17 @@ class TestPodOfATaskRun:
 
     @pytest.mark.parametrize("document", [task_run, part])
     @pytest.mark.parametrize(
-        "keeps",
+        ("keeps", "why"),
         [
-            {"finalizers": ["goldgate.dev/mine"]},
-            {"ownerReferences": [{**OWNER, "blockOwnerDeletion": True}]},
+            ({"finalizers": ["goldgate.dev/mine"]}, "keeps nothing from being removed"),
+            ({"ownerReferences": [{**OWNER, "blockOwnerDeletion": True}]}, "blockOwnerDeletion"),
         ],
         ids=["finalizer", "owner"],
     )
-    def test_keeps_nothing_from_being_removed(self, pod, document, keeps):
+    def test_keeps_nothing_from_being_removed(self, pod, document, keeps, why):
         made = document("made", labels={ROOT: "ask", TENDED: "ask"}, **keeps)
 
-        assert "keeps nothing from being removed" in pod.create(made)
+        assert why in pod.create(made)
 
     def event(self, cluster: Deployed, run: str = "ask", *, by: str = "goldgate-task-run", **about) -> dict:
         return {
@@ -356,7 +360,13 @@ class TestOperator:
         )
 
     def test_makes_pods_of_runs(self, deployed):
+        """As its launcher orders them; on the one-node cluster, owners are checked as well."""
+        uid = deployed.kubectl("get", "taskrun", "ask", "-o", "jsonpath={.metadata.uid}")
+        settings = read_yaml(DEPLOY / "pod-settings.yaml", PodSettings).spec
+        order = PodOrder(name="made-1", run="ask", run_uid=uid, command=("run",), settings=settings)
+
         assert self.told(deployed, pod_for_a_run(deployed)) == ""
+        assert self.told(deployed, manifest_of(order, namespace=deployed.namespace)) == ""
 
     def test_makes_pods_of_evaluations(self, deployed):
         made = sleeping_pod(deployed, "evaluation-made", account="goldgate-evaluation")

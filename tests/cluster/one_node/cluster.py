@@ -189,7 +189,8 @@ class OneNode:
                 f"--service-account-key-file={keys / 'accounts.pub'}",
                 f"--service-account-signing-key-file={keys / 'accounts.key'}",
                 *(f"--service-cluster-ip-range={SERVICES}", "--allow-privileged=true"),
-                "--enable-admission-plugins=NodeRestriction",
+                # The second as OpenShift has it: what may not block the deletion of an owner says that it does not.
+                "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
             ),
             "manager": configured(
                 "manager",
