@@ -21,6 +21,8 @@ from tests.cluster.one_node.network import missing_programs
 
 _KIND = "goldgate-test"
 _INSTEAD = "GOLDGATE_TEST_KUBECONFIG takes the kubeconfig of any cluster; kind or k3d, with a Docker engine, make one."
+_SAID_OF_A_CLUSTER = ("GOLDGATE_TEST_IMAGES", "GOLDGATE_TEST_HOST")
+"""What only whoever gives a cluster knows of it."""
 _CRDS = Path(__file__).resolve().parents[2] / "include" / "deploy" / "crds"
 
 
@@ -48,7 +50,11 @@ def any_cluster() -> Iterator[Found]:
     if given := os.environ.get("GOLDGATE_TEST_KUBECONFIG"):
         if shutil.which("kubectl") is None:
             raise NoClusterError("no `kubectl` on the PATH, which the tests ask the given cluster by. Install it.")
-        yield Found(what=f"the cluster of `{given}`, which was given", env={})
+        unsaid = [name for name in _SAID_OF_A_CLUSTER if not os.environ.get(name)]
+        skipped = (
+            f"; tests that need {' or '.join(unsaid)} are skipped: see tests/cluster/conftest.py" if unsaid else ""
+        )
+        yield Found(what=f"the cluster of `{given}`, which was given{skipped}", env={})
         return
     engine = _engine()
     if engine and shutil.which("kind"):

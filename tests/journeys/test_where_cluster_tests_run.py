@@ -33,6 +33,15 @@ class TestGivenCluster:
         assert "`/some/kubeconfig` did not take our custom resources: connection refused" in ended.stderr
         assert "Traceback" not in ended.stderr
 
+    def test_is_told_what_is_skipped_on_it(self, tmp_path: Path):
+        program(tmp_path, "kubectl", says="connection refused", code=1)
+
+        known = asked(tmp_path, GOLDGATE_TEST_KUBECONFIG="/k", GOLDGATE_TEST_IMAGES="{}", GOLDGATE_TEST_HOST="10.0.0.1")
+        unknown = asked(tmp_path, GOLDGATE_TEST_KUBECONFIG="/k", GOLDGATE_TEST_HOST="10.0.0.1")
+
+        assert "skipped" not in known.stdout
+        assert "tests that need GOLDGATE_TEST_IMAGES are skipped" in unknown.stdout
+
     def test_needs_a_kubectl(self, tmp_path: Path):
         ended = asked(tmp_path, GOLDGATE_TEST_KUBECONFIG="/some/kubeconfig")
 
