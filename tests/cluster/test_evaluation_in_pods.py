@@ -4,6 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+import yaml
 
 from goldgate.adapters.cluster.connection import connect
 from goldgate.agent.bundle import read_manifest
@@ -102,9 +103,10 @@ class TestEvaluationsInPods:
 
     def test_leave_nothing_behind_when_nobody_waits_for_them_any_more(self, evaluations: Evaluations):
         answering = evaluations.place.world.answering
-        evaluations.place.settings_file.write_text(
-            evaluations.place.settings_file.read_text().replace("keep: never", "keep: never\n  maxLosses: 0")
-        )
+        made = yaml.safe_load(evaluations.place.settings_file.read_text())
+        # So long a pod might go on that does not hear that it is to end.
+        made["spec"] |= {"maxLosses": 0, "graceSeconds": 600}
+        evaluations.place.settings_file.write_text(yaml.safe_dump(made))
         with answering.held():
             asked = evaluations.begin("unwanted")
             answering.await_one()

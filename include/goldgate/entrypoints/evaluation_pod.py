@@ -3,13 +3,14 @@
 ORDER says, as JSON, where the `EvaluationOrder` lies in parts. Bundles and rows are read from parts and held to their
 digests, results are laid down in parts, and where they lie is the pod's last word (its termination message).
 
-Exit codes: 0 asked, 5 impossible as it is, 75 not now. What went wrong is the last word then.
+Exit codes: 0 asked, 5 impossible as it is, 75 not now, 143 told to end. What went wrong is the last word then.
 """
 
 import argparse
 import base64
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 ASKED: Final = 0
 IMPOSSIBLE: Final = 5
 TRY_AGAIN: Final = 75
+TOLD_TO_END: Final = 143
+"""As a shell says it of SIGTERM: whoever waits takes the pod for lost, and asks another."""
 RESULTS: Final = "results"
 """What its parts are for."""
 PROGRESS: Final = "evaluation.progress"
@@ -135,5 +138,13 @@ def main(
     return code
 
 
+def end_at_once(*_: object) -> None:
+    """End without a word: what was asked so far is of no use to anybody."""
+    os._exit(TOLD_TO_END)
+
+
 if __name__ == "__main__":
+    # The first process of a container has to say what it does when it is told to end: otherwise it goes on asking, and
+    # paying, until its grace is over.
+    signal.signal(signal.SIGTERM, end_at_once)
     sys.exit(main())
