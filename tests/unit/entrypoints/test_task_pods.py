@@ -85,6 +85,17 @@ class TestTended:
 
         assert script.said == ["pod run-1", "pod run-2"]
 
+    def test_says_what_becomes_of_a_run_that_is_left(self):
+        def interrupted(*_: str | None) -> Mapping[str, object]:
+            raise KeyboardInterrupt
+
+        said: list[str] = []
+
+        with pytest.raises(KeyboardInterrupt):
+            tended(lambda: stands("pod"), interrupted, say=said.append)
+
+        assert "`goldgate task resume` tends it again" in said[-1]
+
     def test_leaves_a_run_that_waits_for_its_agent(self):
         script = Script(stands("agent", reason="Found no Agent"))
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Final
 
 from goldgate.adapters.system_clock import SystemClock
@@ -56,13 +56,26 @@ def tended(
             said = reason
         match stands["waits_for"]:
             case "pod":
-                until = follow(pod, since)["log_until"]
+                with _told_if_left(say):
+                    until = follow(pod, since)["log_until"]
                 since = None if until is None else str(until)
             case "agent" if waited_s < wait_for_agent_s:
                 pause(_LOOK_AT_AGENT_EVERY_S)
                 waited_s += _LOOK_AT_AGENT_EVERY_S
             case _:
                 return stands
+
+
+@contextmanager
+def _told_if_left(say: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(
+            "is left to its pod, and nobody tends it now: `goldgate task resume` tends it again, and "
+            "`goldgate task cancel` ends it."
+        )
+        raise
 
 
 def run_in_pods(run: TaskRun, *, settings: Settings, screen: Screen, wait_for_agent_s: float = 0.0) -> TaskRun:
