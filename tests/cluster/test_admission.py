@@ -511,6 +511,32 @@ class TestRouter:
 
         assert why in self.told(deployed, made)
 
+    def test_ends_the_service_of_an_arm_and_no_other(self, deployed):
+        ports = {"ports": [{"port": 8080}]}
+        for name, labels in (("arm-helper-7", ARM), ("mine", {})):
+            made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": labels}, "spec": ports}
+            deployed.kubectl("create", "-f", "-", stdin=json.dumps(made))
+        router = Bearer.unbound(deployed, "goldgate-router")
+
+        assert router.told("delete", "service", "arm-helper-7", "--wait=false") == ""
+        assert "changes and ends Services of arms only" in router.told("delete", "service", "mine", "--wait=false")
+
+    def test_gives_the_service_of_an_arm_its_next_owner(self, deployed):
+        """One that an arm of the same name left behind; the one-node cluster asks for the right to delete it."""
+        router = Bearer.unbound(deployed, "goldgate-router")
+        told = []
+        for name in ("before", "after"):
+            owner = {**arm(deployed), "metadata": {"name": name}}
+            uid = deployed.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.uid}", stdin=json.dumps(owner))
+            made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "arm-helper-8", "labels": ARM}}
+            made["metadata"]["ownerReferences"] = [
+                {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": uid}
+            ]
+            made["spec"] = {"ports": [{"port": 8080}], "selector": ARM}
+            told.append(router.told("apply", "--server-side", "--validate=false", "-f", "-", document=made))
+
+        assert told == ["", ""]
+
 
 def test_tokens_of_pods_say_in_which_pod_they_are(deployed):
     """What the policies rest on: the API server knows the pod of a bound token."""

@@ -34,7 +34,7 @@ MAY = {
     | rights("", "events", "create"),
     "goldgate-watcher": rights(OURS, "taskruns", "list watch"),
     "goldgate-router": rights("apps", "deployments", "list create patch delete")
-    | rights("", "services", "list create patch")
+    | rights("", "services", "list create patch delete")
     | rights("discovery.k8s.io", "endpointslices", "list"),
     "goldgate-arm": set(),
 }
