@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.parts import PART_BYTES, ClusterPartStore, part_name, pieces_of, written_bytes
 from goldgate.contracts.cluster import PART_CHARS
+from goldgate.domain.errors import TransientError
 from tests.fakes.scripted_api_server import as_json, cluster_that, refused
 
 TEXTS = st.text(max_size=40).flatmap(lambda unit: st.integers(1, 60_000).map(lambda times: unit * times))
@@ -86,3 +87,25 @@ class TestAPartOfARunThatIsGone:
         ClusterPartStore(cluster_that(answer), patience=Patience(within_s=0)).put("text", owner_run="r1")
 
         assert asked == ["GET", "POST", "GET", "DELETE", "POST"]
+
+    def test_that_something_holds_back_is_not_waited_for_without_end(self):
+        deleted: list[str] = []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            if request.url.path.endswith("/taskruns/r1"):
+                return as_json({"metadata": {"name": "r1", "uid": "new"}})
+            if request.method == "POST":
+                part.update(json.loads(request.content))
+                return refused(409, "already exists")
+            if request.method == "DELETE":
+                deleted.append(request.url.path)
+                return as_json({})
+            return as_json({**part, "metadata": {**part["metadata"], "uid": "1", "ownerReferences": [{"uid": "old"}]}})
+
+        part: dict[str, Any] = {}
+        store = ClusterPartStore(cluster_that(answer), patience=Patience(within_s=0))
+
+        with pytest.raises(TransientError, match=r"still there, though it was deleted.*finalizers"):
+            store.put("text", owner_run="r1")
+
+        assert len(deleted) == 1

@@ -16,7 +16,7 @@ from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.objects import Object, Objects
 from goldgate.contracts.base import API_VERSION
 from goldgate.contracts.cluster import PART_CHARS, RUN_LABEL, PartSpec, StoredText
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.parts import PartMissingError
 
 DIGEST_LABEL: Final = "goldgate.dev/text"
@@ -42,6 +42,7 @@ class ClusterPartStore:
             cluster: The namespace.
             patience: How long requests are tried again.
         """
+        self._patience = patience
         self._parts = Objects(cluster, kind="Part", plural="parts", patience=patience)
         self._runs = Objects(cluster, kind="TaskRun", plural="taskruns", patience=patience)
 
@@ -126,6 +127,7 @@ class ClusterPartStore:
     def _make(self, name: str, spec: PartSpec, *, labels: Mapping[str, str], owners: list[Object]) -> None:
         metadata = {"name": name, "labels": dict(labels), "ownerReferences": owners}
         part = {"apiVersion": API_VERSION, "kind": "Part", "metadata": metadata, "spec": spec.model_dump(mode="json")}
+        attempts, was_deleted = self._patience.attempts(), False
         while self._parts.create(part) is None:
             found = self._parts.get(name)
             if found is None:
@@ -138,7 +140,13 @@ class ClusterPartStore:
             if _owner_uids(found["metadata"]) == {owner["uid"] for owner in owners}:
                 return
             # It belonged to a TaskRun of the same name that is gone, and would soon follow it.
+            if was_deleted and not attempts.paused():
+                raise TransientError(
+                    f"Part `{name}` of a TaskRun that is gone is still there, though it was deleted: something holds it "
+                    "back (`metadata.finalizers`). Take that away, or wait for whoever put it there."
+                )
             self._parts.delete(name, uid=found["metadata"]["uid"])
+            was_deleted = True
 
 
 @dataclass(frozen=True, kw_only=True)
