@@ -142,8 +142,8 @@ class ClusterPartStore:
             # It belonged to a TaskRun of the same name that is gone, and would soon follow it.
             if was_deleted and not attempts.paused():
                 raise TransientError(
-                    f"Part `{name}` of a TaskRun that is gone is still there, though it was deleted: something holds it "
-                    "back (`metadata.finalizers`). Take that away, or wait for whoever put it there."
+                    f"Part `{name}` of a TaskRun that is gone is still there, though it was deleted: something holds "
+                    "it back (`metadata.finalizers`). Take that away, or wait for whoever put it there."
                 )
             self._parts.delete(name, uid=found["metadata"]["uid"])
             was_deleted = True
