@@ -68,7 +68,9 @@ class PodFollower:
         facts, seen_s, was_there = None, loop.time(), False
         while True:
             try:
-                facts = await asyncio.wait_for(changes.get(), self.look_every_s)
+                # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with a change.
+                async with asyncio.timeout(self.look_every_s):
+                    facts = await changes.get()
                 seen_s, is_time = loop.time(), False
             except TimeoutError:
                 is_time = True

@@ -135,7 +135,10 @@ class ClusterPodWatch:
                 # It is one, and holds a connection.
                 async with aclosing(cast("AsyncGenerator[tuple[str, Any], None]", watched)) as events:
                     while True:
-                        what, each = await asyncio.wait_for(anext(events), _SILENT_S)
+                        # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with an event,
+                        # and whoever cancelled would wait for the next one.
+                        async with asyncio.timeout(_SILENT_S):
+                            what, each = await anext(events)
                         pause_s = self._first_pause_s
                         _change(objects, what, dict(each))
                         yield objects
