@@ -11,6 +11,7 @@ import pytest
 from goldgate.entrypoints import crds, schemas
 from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode
+from tests.cluster.faults import FAULTS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SOURCE = CHECKOUT / "include" / "goldgate"
@@ -53,6 +54,18 @@ def told(document: Path) -> str:
 
 def everything_told() -> str:
     return "\n".join(told(document) for document in DOCUMENTS)
+
+
+class TestFaultDrill:
+    def test_tells_of_every_fault_what_is_expected_of_it(self):
+        rows = [
+            line.strip("| ").split(" | ") for line in told(DOCS / "fault-drill.md").splitlines() if "| Final" in line
+        ]
+        expected = [
+            [fault.name, fault.expected.phase, str(fault.expected.pods), str(fault.expected.booked)] for fault in FAULTS
+        ]
+
+        assert [row[:4] for row in rows] == expected
 
 
 class TestReadme:
