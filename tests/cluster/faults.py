@@ -1,13 +1,15 @@
 """What happens to runs in pods on bad days, and what is to come of it. The drill and the tests read the same list."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from tests.cluster.one_node.cluster import NODE
 from tests.cluster.tending import Tended
-from tests.cluster.world import ANSWER, Place
+from tests.cluster.world import ANSWER, Gate, Place, World
 
 Act = Callable[[Place, Tended], None]
 _WITHIN_S: Final = 120.0
@@ -57,69 +59,63 @@ def kill(place: Place, run: str) -> None:
     place.cluster.kubectl("delete", pod_of(place, run), "--grace-period=0", "--force", "--wait=true")
 
 
+def begin(_place: Place, tended: Tended) -> None:
+    """Have the run begin."""
+    tended.begin()
+
+
+@contextmanager
+def held_at(gate: Gate, tended: Tended) -> Iterator[None]:
+    """Have the run begin, and hold it where its pod came by."""
+    with gate.held():
+        tended.begin()
+        gate.await_one()
+        yield
+
+
 def _killed_before_it_began(place: Place, tended: Tended) -> None:
-    begin(place, tended)
+    tended.begin()
     kill(place, tended.name)
 
 
-def _killed_while_the_model_is_asked(place: Place, tended: Tended) -> None:
-    with place.world.asking.held():
-        begin(place, tended)
-        place.world.asking.await_one()
-        kill(place, tended.name)
-        place.world.asking.await_one()  # of the next pod
+def _killed_at(gate_of: Callable[[World], Gate]) -> Act:
+    """Kill the pod while it is held somewhere, and let the next one through."""
 
+    def act(place: Place, tended: Tended) -> None:
+        gate = gate_of(place.world)
+        with held_at(gate, tended):
+            kill(place, tended.name)
+            gate.await_one()  # of the next pod
 
-def _killed_while_the_tool_acts(place: Place, tended: Tended) -> None:
-    with place.world.booking.held():
-        begin(place, tended)
-        place.world.booking.await_one()
-        kill(place, tended.name)
-        place.world.booking.await_one()  # of the next pod
-
-
-def _killed_before_the_answer(place: Place, tended: Tended) -> None:
-    with place.world.answering.held():
-        begin(place, tended)
-        place.world.answering.await_one()
-        kill(place, tended.name)
-        place.world.answering.await_one()  # of the next pod
+    return act
 
 
 def _ended_politely(place: Place, tended: Tended) -> None:
-    with place.world.answering.held():
-        begin(place, tended)
-        place.world.answering.await_one()
+    with held_at(place.world.answering, tended):
         place.cluster.kubectl("delete", pod_of(place, tended.name), "--wait=false")
         place.world.answering.await_one()  # of the next pod
 
 
 def _evicted(place: Place, tended: Tended) -> None:
-    with place.world.answering.held():
-        begin(place, tended)
-        place.world.answering.await_one()
+    with held_at(place.world.answering, tended):
         pod = pod_of(place, tended.name).removeprefix("pod/")
-        eviction = (
-            f'{{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {{"name": "{pod}", '
-            f'"namespace": "{place.cluster.namespace}"}}}}'
-        )
+        metadata = {"name": pod, "namespace": place.cluster.namespace}
+        eviction = json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata})
         where = f"/api/v1/namespaces/{place.cluster.namespace}/pods/{pod}/eviction"
         place.cluster.kubectl("create", "--raw", where, "-f", "-", stdin=eviction)
-        place.world.answering.await_one()
+        place.world.answering.await_one()  # of the next pod
 
 
 def _quota_is_full(place: Place, tended: Tended) -> None:
     place.cluster.kubectl("create", "quota", "none", "--hard=pods=0")
-    begin(place, tended)
+    tended.begin()
     tended.await_reason("quota")
     place.cluster.kubectl("delete", "quota", "none")
 
 
 def _api_server_is_restarted(place: Place, tended: Tended) -> None:
     node = place.cluster.one_node
-    with place.world.booking.held():
-        begin(place, tended)
-        place.world.booking.await_one()
+    with held_at(place.world.booking, tended):
         node.kill("apiserver")
     time.sleep(2)  # the pod has the tool's result, and nowhere to record it
     node.start("apiserver")
@@ -128,9 +124,7 @@ def _api_server_is_restarted(place: Place, tended: Tended) -> None:
 
 def _kubelet_is_restarted(place: Place, tended: Tended) -> None:
     node = place.cluster.one_node
-    with place.world.booking.held():
-        begin(place, tended)
-        place.world.booking.await_one()
+    with held_at(place.world.booking, tended):
         node.kill("kubelet")
         node.start("kubelet")
         node.await_ready()
@@ -138,18 +132,14 @@ def _kubelet_is_restarted(place: Place, tended: Tended) -> None:
 
 def _etcd_is_restarted(place: Place, tended: Tended) -> None:
     node = place.cluster.one_node
-    with place.world.booking.held():
-        begin(place, tended)
-        place.world.booking.await_one()
+    with held_at(place.world.booking, tended):
         node.kill("etcd")
         node.start("etcd")
     node.await_ready()
 
 
 def _node_is_drained(place: Place, tended: Tended) -> None:
-    with place.world.answering.held():
-        begin(place, tended)
-        place.world.answering.await_one()
+    with held_at(place.world.answering, tended):
         try:
             place.cluster.kubectl(
                 *("drain", NODE, "--force", "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=60s"),
@@ -162,25 +152,22 @@ def _node_is_drained(place: Place, tended: Tended) -> None:
 
 def _token_expires(place: Place, tended: Tended) -> None:
     node = place.cluster.one_node
-    with place.world.booking.held():
-        begin(place, tended)
-        place.world.booking.await_one()
+    with held_at(place.world.booking, tended):
         # Tokens that were signed before are worth nothing from now on, as if all had expired at once.
         node.renew_token_keys()
         node.await_ready()
 
 
-def begin(place: Place, tended: Tended) -> None:  # noqa: ARG001 - a fault reads as what is done, in order
-    """Have the run begin, if it was not begun before."""
-    tended.begin()
-
-
 FAULTS: Final = (
     Fault(name="nothing: the run as it is", act=begin, expected=ONE),
     Fault(name="the pod is killed before its program begins", act=_killed_before_it_began, expected=TWO),
-    Fault(name="the pod is killed while the model is asked", act=_killed_while_the_model_is_asked, expected=TWO),
-    Fault(name="the pod is killed while its tool acts", act=_killed_while_the_tool_acts, expected=TWO),
-    Fault(name="the pod is killed before the answer is recorded", act=_killed_before_the_answer, expected=TWO),
+    Fault(name="the pod is killed while the model is asked", act=_killed_at(lambda world: world.asking), expected=TWO),
+    Fault(name="the pod is killed while its tool acts", act=_killed_at(lambda world: world.booking), expected=TWO),
+    Fault(
+        name="the pod is killed before the answer is recorded",
+        act=_killed_at(lambda world: world.answering),
+        expected=TWO,
+    ),
     Fault(name="the pod is deleted with its grace (SIGTERM)", act=_ended_politely, expected=TWO),
     Fault(name="the pod is evicted by the API", act=_evicted, expected=TWO),
     Fault(name="the quota of pods is full, then raised", act=_quota_is_full, expected=ONE),
