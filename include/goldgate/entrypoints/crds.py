@@ -3,7 +3,6 @@
 `python -m goldgate.entrypoints.crds` writes them; with `--check` it only says which are not current.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -246,19 +245,14 @@ def _yaml(document: Schema) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write or check the custom resources; 1 if a check finds one that is not current."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing; end with 1 if a file is not current")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="where they are kept; %(default)s")
-    arguments = parser.parse_args(argv)
-    folder: Path = arguments.folder
-    if not arguments.check:
-        changed = write_to(folder)
-        print(f"{len(changed)} files written to {folder}")  # noqa: T201 - a command that talks to people
-        return 0
-    stale = stale_in(folder)
-    for name in stale:
-        print(f"{folder / name} is not current. Run `python -m goldgate.entrypoints.crds`.", file=sys.stderr)  # noqa: T201 - as above
-    return 1 if stale else 0
+    return generated_files.command(
+        argv,
+        described=__doc__,
+        module="goldgate.entrypoints.crds",
+        folder=FOLDER,
+        stale_in=stale_in,
+        write_to=write_to,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Files of the repository that are made from code: which are out of date, and bringing them up to date."""
 
-from collections.abc import Mapping
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -26,3 +28,39 @@ def write_to(folder: Path, wanted: Mapping[str, str], *, ending: str) -> list[st
         else:
             (folder / name).unlink()
     return changed
+
+
+def command(
+    argv: Sequence[str] | None,
+    *,
+    described: str | None,
+    module: str,
+    folder: Path,
+    stale_in: Callable[[Path], list[str]],
+    write_to: Callable[[Path], list[str]],
+) -> int:
+    """Write or check the files of one kind, as the command line says.
+
+    Args:
+        argv: Flags; those of the process if None.
+        described: What `--help` says.
+        module: Whose program this is, as `python -m` names it.
+        folder: Where they are kept, unless a flag says otherwise.
+        stale_in: Names those of a folder that are not current.
+        write_to: Brings a folder up to date, and names those that changed.
+
+    Returns:
+        1 if a check finds a file that is not current, else 0.
+    """
+    parser = argparse.ArgumentParser(description=described, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; end with 1 if a file is not current")
+    parser.add_argument("--folder", type=Path, default=folder, help="where they are kept; %(default)s")
+    arguments = parser.parse_args(argv)
+    chosen: Path = arguments.folder
+    if not arguments.check:
+        print(f"{len(write_to(chosen))} files written to {chosen}")  # noqa: T201 - a command that talks to people
+        return 0
+    stale = stale_in(chosen)
+    for name in stale:
+        print(f"{chosen / name} is not current. Run `python -m {module}`.", file=sys.stderr)  # noqa: T201 - as above
+    return 1 if stale else 0

@@ -3,7 +3,6 @@
 `python -m goldgate.entrypoints.schemas` writes them; with `--check` it only says which are not current.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -100,17 +99,14 @@ def _schema(contract: type[BaseModel]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write or check the schemas; 1 if a check finds one that is not current."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing; end with 1 if a schema is not current")
-    arguments = parser.parse_args(argv)
-    if not arguments.check:
-        changed = write_to(FOLDER)
-        print(f"{len(changed)} schemas written to {FOLDER}")  # noqa: T201 - a command that talks to people
-        return 0
-    stale = stale_in(FOLDER)
-    for name in stale:
-        print(f"{FOLDER / name} is not current. Run `python -m goldgate.entrypoints.schemas`.", file=sys.stderr)  # noqa: T201 - as above
-    return 1 if stale else 0
+    return generated_files.command(
+        argv,
+        described=__doc__,
+        module="goldgate.entrypoints.schemas",
+        folder=FOLDER,
+        stale_in=stale_in,
+        write_to=write_to,
+    )
 
 
 if __name__ == "__main__":
