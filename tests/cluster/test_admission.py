@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from goldgate.adapters.cluster.pod_manifest import manifest_of
+from goldgate.agent.recorded_delegate import sub_run_name
 from goldgate.contracts.documents import read_yaml
 from goldgate.contracts.pods import PodSettings
 from goldgate.domain.runs.pods import pod_name
@@ -287,19 +288,21 @@ class TestPodOfATaskRun:
             "reportingComponent": by,
         }
 
-    @pytest.mark.parametrize("run", ["ask", "ask-sub"])
+    @pytest.mark.parametrize("run", ["ask", sub_run_name("ask-0123abcd-7"), sub_run_name("ask-0123abcd-7-89abcdef-1")])
     def test_tells_of_its_run_and_those_below_it(self, deployed, pod, run):
         assert pod.create(self.event(deployed, run)) == ""
 
-    def test_tells_of_its_run_whose_name_its_own_cuts_off(self, deployed):
-        run = f"a-{'long' * 15}"
+    @pytest.mark.parametrize("letters", [40, 41, 47, 56, 57, 63])
+    def test_tells_of_its_run_and_those_below_it_however_long_their_names(self, deployed, letters):
+        run = ("a-" + "long" * 16)[:letters]
         teller = Bearer.of_pod(deployed, pod_name(run, 1))
 
-        assert teller.create(self.event(deployed, run)) == ""
+        for told in (run, sub_run_name(f"{run}-0123abcd-7"), sub_run_name(f"{run}-0123abcd-7-89abcdef-1")):
+            assert teller.create(self.event(deployed, told)) == ""
 
     def test_tells_of_nobody_else(self, deployed, pod):
         assert "tells of TaskRuns only" in pod.create(self.event(deployed, kind="Pod", apiVersion="v1"))
-        for run in ("other", "asking"):
+        for run in ("other", "asking", "ask-other", "ask-0123abcd"):
             assert f"and not of {run}" in pod.create(self.event(deployed, run))
 
     def test_tells_as_itself(self, deployed, pod):
