@@ -100,5 +100,7 @@ def write_kubelet(path: Path, *, network: Network, keys: Path, socket: Path, cgr
         "maxPods": 100,
         "nodeStatusUpdateFrequency": "1s",
         "containerRuntimeEndpoint": f"unix://{socket}",
+        # Its own: a kubelet removes the logs of pods that it does not know, and those of another cluster's here.
+        "podLogsDir": str(path.parent / "pod-logs"),
     }
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
