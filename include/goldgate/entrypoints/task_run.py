@@ -10,7 +10,9 @@ worked on by another process, or its agent is not there.
 import signal
 import threading
 
-ENDING = threading.Event()
+from goldgate.entrypoints.ending import Ending
+
+ENDING = Ending()
 """This program was asked to end."""
 
 if __name__ == "__main__":
@@ -132,7 +134,7 @@ def _named(spec: TaskRunSpec) -> TaskRun:
 @contextmanager
 def _stopping(stop: threading.Event | None) -> Iterator[threading.Event]:
     """Have SIGTERM set an event, unless somebody else has a use for the signal."""
-    event = stop or threading.Event()
+    event = stop or Ending()
     is_ours = (
         stop is None
         and threading.current_thread() is threading.main_thread()
