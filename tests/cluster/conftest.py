@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.cluster.world import Place
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+SECRETS = "keys"
+"""Whoever writes a Secret's name in a test calls it so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +97,13 @@ def cluster_of(env: Mapping[str, str]) -> ClusterUnderTest | None:
 
 @contextmanager
 def namespaced(whole: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
-    """Have a fresh namespace, which takes restricted pods only."""
+    """Have a fresh namespace, which takes restricted pods only, and in which pods of ours may run the images."""
     own = replace(whole, namespace=f"test-{secrets.token_hex(4)}")
     own.kubectl("create", "namespace", own.namespace)
     own.kubectl("label", "namespace", own.namespace, RESTRICTED)
+    may_run, may_read = " ".join(own.images.values()), SECRETS
+    allowed = [f"goldgate.dev/images={may_run}", f"goldgate.dev/secrets={may_read}"]
+    own.kubectl("annotate", "namespace", own.namespace, *allowed)
     # A pod without its service account is refused, and the account comes a moment after the namespace.
     own.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
     try:
