@@ -319,9 +319,8 @@ class TestPages:
 class TestWhatPeopleSee:
     @pytest.fixture
     def run(self, cluster: ClusterUnderTest) -> ClusterUnderTest:
-        annotations = {"goldgate.dev/pods": '{"launched":1,"lost":0,"pod":"why-1"}'}
-        asked = {**WHOLE["run"], "metadata": {"name": "why", "annotations": annotations}}
-        cluster.kubectl("create", "-f", "-", stdin=json.dumps(asked))
+        cluster.kubectl("create", "-f", "-", stdin=json.dumps({**WHOLE["run"], "metadata": {"name": "why"}}))
+        cluster.kubectl("annotate", "taskrun", "why", "goldgate.dev/pod=why-1")
         cluster.kubectl("create", "-f", "-", stdin=json.dumps({**WHOLE["run of a task"], "metadata": {"name": "day"}}))
         told = {**STATUS, "phase": "Failed", "status": "Error", "error": "timeout: 30 s", "output": "All\nof it"}
         patch = json.dumps({"status": told})
@@ -332,17 +331,24 @@ class TestWhatPeopleSee:
         head, of_task, asked = run.kubectl("get", "taskruns").splitlines()
 
         assert head.split() == ["NAME", "AGENT/TASK", "PHASE", "STATUS", "PREVIEW", "AGE"]
-        assert of_task.split()[:2] == ["day", "daily"]
+        assert of_task.split()[:4] == ["day", "daily", "Initializing", "Pending"]
         assert asked.split()[:4] == ["why", "ops", "Failed", "Error"]
         assert "Why is it …" in asked
 
     def test_is_more_if_they_ask_for_it(self, run: ClusterUnderTest):
         head, _, asked = run.kubectl("get", "tr", "-o", "wide").splitlines()
 
-        wide = ["DETAIL", "OUTPUT", "TOKENS-IN", "TOKENS-OUT", "COST-USD", "PODS", "ERROR"]
+        wide = ["DETAIL", "OUTPUT", "TOKENS-IN", "TOKENS-OUT", "COST-USD", "POD", "ERROR"]
         assert head.split()[6:] == wide
-        for told in ("Calls a tool.", "All...", " 10 ", " 5 ", "0.001", '"pod":"why-1"', "timeout: 30 s"):
+        for told in ("Calls a tool.", "All...", " 10 ", " 5 ", "0.001", " why-1 ", "timeout: 30 s"):
             assert told in asked
+
+    def test_is_that_nobody_has_begun_a_run(self, run: ClusterUnderTest):
+        _, of_task, _ = run.kubectl("get", "tr", "-o", "wide").splitlines()
+        described = run.kubectl("describe", "taskrun", "day")
+
+        assert "Nobody has begun this run yet." in of_task
+        assert re.search(r"^Status:\n  Phase: +Initializing\n  Status: +Pending\n", described, re.MULTILINE)
 
     def test_can_be_chosen_by_phase_and_agent(self, run: ClusterUnderTest):
         chosen = run.kubectl(

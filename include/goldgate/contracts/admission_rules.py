@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic.alias_generators import to_camel
 
+from goldgate.contracts.cluster import NOT_BEGUN
 from goldgate.contracts.foreign import OURS_TO_SET
 from goldgate.contracts.llm import OURS_TO_WRITE, SamplingParameters
 from goldgate.contracts.resource_parts import NAME_PATTERN
@@ -274,6 +275,8 @@ DEMANDS: Final[Mapping[str, Demands]] = {
     "ForeignModel": Demands(rules=[_PRICED_ONCE]),
     "ForeignSafety": Demands(rules=[_FOREIGN_SAFETY]),
     "TaskRunSpec": Demands(rules=_TASK_RUN),
+    # The only default that a server gives: without it a run that was just applied has neither phase nor status.
+    "ClusterTaskRunStatus": Demands(schema={"default": dict(NOT_BEGUN)}),
     "PartSpec": Demands(rules=[_FROZEN]),
 }
 """By the name of the contract that checks the same."""

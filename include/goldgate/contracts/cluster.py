@@ -9,6 +9,7 @@ from pydantic import Field
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.resource_parts import Resource
 from goldgate.contracts.task_runs import TaskRun, TaskRunStatus
+from goldgate.domain.runs.state import Phase, Status
 
 GROUP: Final = "goldgate.dev"
 VERSION: Final = "v1alpha1"
@@ -23,6 +24,8 @@ AGENT_LABEL: Final = "goldgate.dev/agent"
 """On the parts of a bundle: the name of its agent."""
 PODS_ANNOTATION: Final = "goldgate.dev/pods"
 """On a TaskRun: which pod works on it, and how many were launched and lost. Written by the launcher only."""
+POD_ANNOTATION: Final = "goldgate.dev/pod"
+"""On a TaskRun: the name of its latest pod, for people. Nothing is decided by it."""
 WORD_ANNOTATION: Final = "goldgate.dev/word-"
 """On a TaskRun, with a hash of the word's id: what a person or a program said to it, until it was acted on."""
 PARENT_ANNOTATION: Final = "goldgate.dev/parent"
@@ -37,6 +40,14 @@ RUN_LABEL: Final = "goldgate.dev/task-run"
 
 PART_CHARS: Final = 700_000
 """etcd takes requests of 1.5 MB, and there is more in an object than its text."""
+
+
+NOT_BEGUN: Final[Mapping[str, str]] = {
+    "phase": Phase.INITIALIZING.value,
+    "status": Status.PENDING.value,
+    "statusDetail": "Nobody has begun this run yet.",
+}
+"""What the API server shows of a run that has no status: nobody recorded it."""
 
 
 class HeldStatus(ResourceContract):

@@ -95,7 +95,7 @@ _TASK_RUN_COLUMNS: Final = (
     Column(name="Tokens-In", path=".status.usage.tokensIn", kind="integer", wide=True),
     Column(name="Tokens-Out", path=".status.usage.tokensOut", kind="integer", wide=True),
     Column(name="Cost-USD", path=".status.usage.costUsd", wide=True),
-    Column(name="Pods", path=r".metadata.annotations.goldgate\.dev/pods", wide=True),
+    Column(name="Pod", path=r".metadata.annotations.goldgate\.dev/pod", wide=True),
     Column(name="Error", path=".status.error", wide=True),
 )
 

@@ -100,7 +100,7 @@ class TestColumns:
         narrow = [column["name"] for column in columns if "priority" not in column]
         wide = [column["name"] for column in columns if column.get("priority") == 1]
         assert narrow == ["Agent/Task", "Phase", "Status", "Preview", "Age"]
-        assert wide == ["Detail", "Output", "Tokens-In", "Tokens-Out", "Cost-USD", "Pods", "Error"]
+        assert wide == ["Detail", "Output", "Tokens-In", "Tokens-Out", "Cost-USD", "Pod", "Error"]
 
 
 class TestFiles:

@@ -8,7 +8,7 @@ from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
 from goldgate.adapters.cluster.pods import SHORT
-from goldgate.contracts.cluster import PODS_ANNOTATION
+from goldgate.contracts.cluster import POD_ANNOTATION, PODS_ANNOTATION
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.pods import Launches, pod_name
 from goldgate.ports.pods import Counted
@@ -17,6 +17,7 @@ _LAUNCHES: Final = TypeAdapter(Launches)
 _MOST_LAUNCHED: Final = 100_000
 """The names of all pods before the latest are gone through: a count that somebody made up must not cost a machine."""
 _MARK: Final = pointer("metadata", "annotations", PODS_ANNOTATION)
+_SHOWN: Final = pointer("metadata", "annotations", POD_ANNOTATION)
 
 
 class ClusterLaunchCounts:
@@ -45,7 +46,7 @@ class ClusterLaunchCounts:
         """Write another count, if it is still the one that was read."""
         mark = written(to)
         try:
-            self._runs.patch(run, _operations(counted, mark))
+            self._runs.patch(run, _operations(counted, mark, pod=to.pod))
         except AbsentError:
             return False
         except UnfitPatchError:
@@ -84,13 +85,15 @@ def _not_ours(mark: str, *, run: str) -> PermanentError:
     )
 
 
-def _operations(counted: Counted, mark: str) -> list[Object]:
+def _operations(counted: Counted, mark: str, *, pod: str) -> list[Object]:
+    shown: Object = {"op": "add", "path": _SHOWN, "value": pod}
     if counted.mark is not None:
-        return [expect(_MARK, counted.mark), {"op": "replace", "path": _MARK, "value": mark}]
+        return [expect(_MARK, counted.mark), {"op": "replace", "path": _MARK, "value": mark}, shown]
     # There is nothing of ours yet to compare: the whole object is.
     missing: Object = {"op": "add", "path": "/metadata/annotations", "value": {}}
     return [
         expect("/metadata/resourceVersion", counted.version),
         *([] if counted.has_annotations else [missing]),
         {"op": "add", "path": _MARK, "value": mark},
+        shown,
     ]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from goldgate.adapters.cluster.objects import Object
 from goldgate.adapters.cluster.parts import written_bytes
 from goldgate.contracts.base import problems_of
-from goldgate.contracts.cluster import PART_CHARS, WORD_ANNOTATION, HeldStatus, StoredText
+from goldgate.contracts.cluster import NOT_BEGUN, PART_CHARS, WORD_ANNOTATION, HeldStatus, StoredText
 from goldgate.contracts.task_runs import CallStatus, RunProgress, TaskRun, TaskRunStatus
 from goldgate.domain.errors import PermanentError
 
@@ -44,6 +44,8 @@ def run_of(obj: Object, *, status: TaskRunStatus | None = None) -> TaskRun:
     metadata, stands = obj["metadata"], dict(obj.get("status") or {})
     stands.pop("held", None)
     stands.pop("whole", None)
+    if stands == NOT_BEGUN:
+        stands = {}
     annotations = metadata.get("annotations") or {}
     kept = {key: value for key, value in annotations.items() if key != _APPLIED and not key.startswith(WORD_ANNOTATION)}
     written = {

@@ -1,13 +1,34 @@
 import json
 from datetime import UTC, datetime
 
+import httpx2
 import pytest
 
-from goldgate.adapters.cluster.launch_counts import launches_in, written
+from goldgate.adapters.cluster.launch_counts import ClusterLaunchCounts, launches_in, written
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.pods import Launches
+from goldgate.ports.pods import Counted
+from tests.fakes.scripted_api_server import cluster_that
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class TestMove:
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_shows_people_the_latest_pod(self, is_first: bool):
+        """A column of `kubectl get` cannot look into JSON."""
+        before, asked = Launches() if is_first else Launches().next("ask", now=AT), []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            asked.extend(json.loads(request.content))
+            return httpx2.Response(200, json={"metadata": {}})
+
+        mark = None if is_first else written(before)
+        counted = Counted(uid="u", launches=before, version="1", mark=mark, has_annotations=not is_first)
+        ClusterLaunchCounts(cluster_that(answer)).move("ask", counted=counted, to=before.next("ask", now=AT))
+
+        pod = "ask-1" if is_first else "ask-2"
+        assert {"op": "add", "path": "/metadata/annotations/goldgate.dev~1pod", "value": pod} in asked
 
 
 class TestLaunchesIn:
