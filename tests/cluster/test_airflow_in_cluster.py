@@ -123,6 +123,11 @@ def end_program(settings: Settings, word: str) -> None:
     pytest.fail(f"no program `{word}` runs")
 
 
+def missing(lines: list[str], log: str) -> list[str]:
+    """Those lines that are not in a log."""
+    return [line for line in lines if line not in log]
+
+
 class TestATaskRunThatWasApplied:
     """`kubectl apply -f taskrun.yaml`, and nothing else."""
 
@@ -173,7 +178,21 @@ class TestATaskRunOfTheOperator:
         told = airflow.result("triggered")
         assert (told["name"], told["phase"], told["output"]) == (name, "FinalAnswer", ANSWER)
         assert said
-        assert all(line in airflow.log("triggered") for line in said)
+        assert missing(said, airflow.log("triggered")) == []
+
+    def test_brings_the_log_of_every_pod_that_worked_on_it(self, airflow: Airflow, place: Place):
+        with self.held(airflow, place, "two-pods") as name:
+            (first,) = pods_of(place.cluster, name)
+            said = place.cluster.kubectl("logs", first).splitlines()
+            awaited(lambda: not missing(said, airflow.log("two-pods")), what="the log is not brought while it works")
+            place.cluster.kubectl("delete", first)
+            awaited(lambda: pods_of(place.cluster, name) not in ([], [first]), what="no second pod came")
+
+        awaited(lambda: airflow.state("two-pods") == "success", what="the task never ended")
+
+        log = airflow.log("two-pods")
+        assert missing(said, log) == []
+        assert f"{name}-2" in log
 
     @pytest.mark.parametrize("program", ["triggerer", "scheduler"])
     def test_goes_on_with_the_same_pod_when_a_part_of_airflow_dies(
@@ -234,3 +253,15 @@ class TestATaskRunOfTheOperator:
         assert written
         for path in written:
             assert token.encode() not in path.read_bytes(), path
+
+    def test_is_not_made_anew_when_it_was_deleted_before_the_next_try(self, airflow: Airflow, place: Place):
+        with self.held(airflow, place, "deleted") as name:
+            pass
+        awaited(lambda: airflow.state("deleted") == "success", what="the task never ended")
+        place.cluster.kubectl("delete", "taskrun", name)
+
+        airflow.clear("deleted")
+
+        awaited(lambda: airflow.state("deleted") == "failed", what="the second try never ended")
+        assert f"Found no TaskRun `{name}`" in airflow.log("deleted")
+        assert name not in place.cluster.kubectl("get", "taskruns", "-o", "name")

@@ -12,7 +12,7 @@ from goldgate_airflow.questions import question_conf, quoted
 from goldgate_airflow.triggers.question import QuestionTrigger
 from goldgate_airflow.triggers.task_run import TaskRunTrigger
 from tests.fakes import scripted_run_tasks as tasks
-from tests.fakes.frozen_task_instance import FrozenTaskInstance
+from tests.fakes.frozen_task_instance import FrozenTaskInstance, KeptByTask
 
 QUESTION = {
     "run": "run",
@@ -31,7 +31,7 @@ def instance(**given) -> FrozenTaskInstance:
 
 
 def context_of(ti):
-    return {"ti": ti}
+    return {"ti": ti, "task_state_store": KeptByTask()}
 
 
 TI_ID = "01a1febe-b45f-79d8-9e12-1724314af2a1"

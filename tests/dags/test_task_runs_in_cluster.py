@@ -15,7 +15,7 @@ from goldgate_airflow.questions import question_conf
 from goldgate_airflow.triggers.pod import TaskRunPodTrigger
 from goldgate_airflow.triggers.task_run import TaskRunTrigger
 from tests.fakes import scripted_run_tasks as tasks
-from tests.fakes.frozen_task_instance import FrozenTaskInstance
+from tests.fakes.frozen_task_instance import FrozenTaskInstance, KeptByTask
 
 GO_ON = {"decision": "go_on", "reason": "The pod ended.", "log_until": "2026-11-21T18:00:00+00:00"}
 QUESTION = {
@@ -49,8 +49,8 @@ def instance(**given):
     return FrozenTaskInstance(run_id="dag-run-2", dag_id="agent_task_run", **given)
 
 
-def context_of(ti=None):
-    return {"ti": ti or instance()}
+def context_of(ti=None, *, kept=None):
+    return {"ti": ti or instance(), "task_state_store": kept or KeptByTask()}
 
 
 NAME = task_run_name(instance())
@@ -143,6 +143,26 @@ class TestAgentTaskRunOperatorInCluster:
         specs = [arguments["spec"] for _, arguments in tasks.calls(NAME)]
         assert specs == [{"agent": "helper", "user_message": "Hi"}, None, None]
 
+    def test_makes_no_run_anew_that_an_earlier_try_began(self):
+        tasks.script(NAME, tend_task=[follows(), PermanentError("Found no TaskRun")])
+        kept = KeptByTask()
+        deferred_of(operator().execute, context_of(kept=kept))
+
+        with pytest.raises(AirflowFailException, match="Found no TaskRun"):
+            operator().execute(context_of(kept=kept))
+
+        assert [arguments["spec"] is None for _, arguments in tasks.calls(NAME)] == [False, True]
+
+    def test_makes_the_run_that_an_earlier_try_could_not_make(self):
+        tasks.script(NAME, tend_task=[TransientError("no answer"), follows()])
+        kept = KeptByTask()
+        with pytest.raises(TransientError):
+            operator().execute(context_of(kept=kept))
+
+        deferred_of(operator().execute, context_of(kept=kept))
+
+        assert all(arguments["spec"] for _, arguments in tasks.calls(NAME))
+
     def test_follows_the_next_pod_from_where_the_log_is_known(self):
         tasks.script(NAME, tend_task=[follows("run-1"), follows("run-2")])
         first = deferred_of(operator().execute, context_of())
@@ -150,6 +170,24 @@ class TestAgentTaskRunOperatorInCluster:
         again = deferred_of(operator().go_on, context_of(), GO_ON, **first.kwargs)
 
         assert (again.trigger.pod, again.trigger.since) == ("run-2", GO_ON["log_until"])
+
+    def test_says_what_its_trigger_said_once_more_before_another_begins_the_log_anew(self, capfd):
+        tasks.script(NAME, tend_task=[follows("run-1"), follows("run-2")])
+        first = deferred_of(operator().execute, context_of())
+
+        deferred_of(operator().go_on, context_of(), {**GO_ON, "said": ["one line", "100 %s of it"]}, **first.kwargs)
+
+        logged = capfd.readouterr().out
+        assert "one line" in logged
+        assert "100 %s of it" in logged
+
+    def test_leaves_the_log_of_its_last_trigger_where_it_is(self, capfd):
+        tasks.script(NAME, tend_task=[follows(), tasks.told()])
+        first = deferred_of(operator().execute, context_of())
+
+        operator().go_on(context_of(), {**GO_ON, "said": ["one line"]}, **first.kwargs)
+
+        assert "one line" not in capfd.readouterr().out
 
     def test_only_tends_the_same_run_when_a_worker_takes_over(self):
         tasks.script(NAME, tend_task=[follows(), follows()])
@@ -233,7 +271,7 @@ class TestTaskRunPodTrigger:
     def test_wakes_the_task_with_what_the_watch_says(self):
         tasks.script("run", watch_task=[GO_ON])
 
-        assert event_of(self.trigger(since="2026-11-21T17:00:00+00:00")) == GO_ON
+        assert event_of(self.trigger(since="2026-11-21T17:00:00+00:00")) == {**GO_ON, "said": []}
         ((_, arguments),) = tasks.calls("run")
         assert arguments["pod"] == "run-1"
         assert arguments["since"] == "2026-11-21T17:00:00+00:00"
@@ -247,6 +285,22 @@ class TestTaskRunPodTrigger:
         first, second = capfd.readouterr().out.splitlines()[:2]
         assert "one line" in first
         assert "100 %s of it" in second
+
+    def test_hands_on_what_it_said(self):
+        tasks.script("run", watch_task=[{**GO_ON, "says": ["one line", "another"]}])
+
+        assert event_of(self.trigger())["said"] == ["one line", "another"]
+
+    def test_holds_its_event_until_airflow_has_read_what_it_said(self):
+        tasks.script("run", watch_task=[{**GO_ON, "lasts_s": 0.3, "says": ["one line"]}])
+
+        async def waits():
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await anext(self.trigger(pause_s=0.2).run())
+            return loop.time() - began
+
+        assert asyncio.run(waits()) >= 0.5
 
     def test_holds_its_event_until_airflow_knows_that_the_task_is_deferred(self):
         tasks.script("run", watch_task=[GO_ON])
@@ -262,7 +316,7 @@ class TestTaskRunPodTrigger:
     def test_watches_again_after_what_may_pass(self):
         tasks.script("run", watch_task=[TransientError("no answer"), TransientError("no answer"), GO_ON])
 
-        assert event_of(self.trigger()) == GO_ON
+        assert event_of(self.trigger())["decision"] == "go_on"
         assert len(tasks.calls("run")) == 3
 
     def test_tells_the_task_when_the_cluster_stays_away(self):
@@ -277,12 +331,12 @@ class TestTaskRunPodTrigger:
         lasted = {"lasts_s": 0.2, "then": TransientError("cut")}
         tasks.script("run", watch_task=[lasted, lasted, lasted, GO_ON])
 
-        assert event_of(self.trigger(patience_s=0.1)) == GO_ON
+        assert event_of(self.trigger(patience_s=0.1))["decision"] == "go_on"
 
     def test_tells_the_task_what_cannot_be_mended(self):
         tasks.script("run", watch_task=[PermanentError("the record is damaged")])
 
-        assert event_of(self.trigger()) == {"decision": "failed", "reason": "the record is damaged"}
+        assert event_of(self.trigger()) == {"decision": "failed", "reason": "the record is damaged", "said": []}
 
     def test_can_be_taken_up_by_another_triggerer(self):
         tasks.script("run", watch_task=[GO_ON])
@@ -291,8 +345,8 @@ class TestTaskRunPodTrigger:
 
         again = revived(trigger)
 
-        assert vars(again) == vars(trigger)
-        assert event_of(again) == GO_ON
+        assert again.serialize() == trigger.serialize()
+        assert event_of(again)["decision"] == "go_on"
 
     def test_leaves_run_and_pod_alone_when_its_triggerer_ends(self):
         """A triggerer that ends cancels its triggers without `on_kill`, and calls `cleanup`."""

@@ -1,6 +1,7 @@
 """A task instance that keeps what it was told, and knows the states it was given."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 
@@ -38,3 +39,19 @@ class FrozenTaskInstance:
         assert dag_id == self.dag_id
         assert task_ids in (None, [self.task_id])
         return dict.fromkeys(run_ids, self._states)
+
+
+class KeptByTask:
+    """What a task keeps from try to try."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what was kept."""
+        return self._kept.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: timedelta) -> None:
+        """Keep a value, which must not expire before its DAG run does."""
+        assert retention == timedelta.max
+        self._kept[key] = value

@@ -68,10 +68,10 @@ def tend_task(task_run: str, **arguments: Any) -> Any:
 
 
 async def watch_task(task_run: str, *, say: Callable[[str], None], **arguments: Any) -> Any:
-    """Say the lines of the answer's `says`, and give the rest of it; or raise its `then`, after it lasted so long."""
+    """After it lasted so long, say the lines of the answer's `says`, and give the rest of it; or raise its `then`."""
     answer = dict(_answer("watch_task", task_run, **arguments))
+    await asyncio.sleep(answer.pop("lasts_s", 0))
     if "then" in answer:
-        await asyncio.sleep(answer["lasts_s"])
         raise answer["then"]
     for line in answer.pop("says", ()):
         say(line)

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
+from airflow.triggers.base import BaseTrigger
 
 from goldgate_airflow.dag_runs import start_dag_run
 from goldgate_airflow.hooks.cluster import conn_id_of_environment
@@ -15,6 +17,9 @@ from goldgate_airflow.questions import QUESTION_DAG, question_conf
 from goldgate_airflow.task_states import unwanted_state
 from goldgate_airflow.triggers.pod import TaskRunPodTrigger
 from goldgate_airflow.triggers.task_run import TaskRunTrigger
+
+BEGUN: Final = "task_run"
+"""What this task keeps from try to try: the name of the run, once that is there."""
 
 LOOK_EVERY_S: Final = 2.0
 FIRST_PAUSE_S: Final = 10.0
@@ -28,6 +33,7 @@ class AgentTaskRunOperator(BaseOperator):
     With a connection of type `kubernetes` the run is a TaskRun in its cluster and works as a pod; without one it works
     as a process of the worker. All else is the same in both. The run bears a name made of DAG, DAG run, task and map
     index: a retry, or a worker that takes over, goes on with the same run, and a run that is over is never run again.
+    Nor is a TaskRun of a cluster that was deleted: the task fails, however often it is cleared.
     While the run waits, the task is deferred:
 
     - for its pod: its log comes into the log of the task.
@@ -71,15 +77,18 @@ class AgentTaskRunOperator(BaseOperator):
         self.pod_tasks = pod_tasks
         self.look_every_s = look_every_s
         self._stop: threading.Event | None = None
+        self._said: Sequence[str] = ()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Begin the run, or go on with it, wherever it was left."""
-        return self._work(context, pause_s=FIRST_PAUSE_S)
+        kept = context["task_state_store"]
+        return self._work(context, pause_s=FIRST_PAUSE_S, is_begun=kept.get(BEGUN) is not None)
 
     def go_on(self, context: Context, event: Mapping[str, Any], *, pause_s: float) -> dict[str, Any]:
         """Go on after a wait."""
         if event["decision"] == "failed":
             raise AirflowException(event["reason"])
+        self._said = event.get("said", ())
         self.log.info("task_run.go_on %s", event["reason"])
         return self._work(context, pause_s=pause_s, log_until=event.get("log_until"), is_begun=True)
 
@@ -95,6 +104,8 @@ class AgentTaskRunOperator(BaseOperator):
         place = self._place(name, is_begun=is_begun)
         self._stop = threading.Event()
         told = place.go_on(self._stop)
+        if not is_begun:
+            context["task_state_store"].set(BEGUN, name, retention=NEVER_EXPIRE)
         match told["waits_for"]:
             case "":
                 return self._over(context, told)
@@ -125,7 +136,7 @@ class AgentTaskRunOperator(BaseOperator):
                 "GOLDGATE_KUBERNETES_CONN_ID, and nothing else."
             )
         if conn_id:
-            # One that somebody deleted while it was waited for is not made anew: it would do all it did once more.
+            # One that somebody deleted since is not made anew: it would do all it did once more.
             spec = None if self.task_run or is_begun else given
             return InCluster(name=name, spec=spec, steps=self.pod_tasks, kubernetes_conn_id=conn_id)
         return OnThisMachine(name=name, spec=given, steps=self.run_tasks)
@@ -165,7 +176,7 @@ class AgentTaskRunOperator(BaseOperator):
             kubernetes_conn_id=place.kubernetes_conn_id,
             pod_tasks=self.pod_tasks,
         )
-        return TaskDeferred(trigger=trigger, method_name="go_on", kwargs={"pause_s": then_s})
+        return self._deferred(trigger, pause_s=then_s)
 
     def _follow(self, place: Place, *, pod: str, since: str | None) -> TaskDeferred:
         trigger = TaskRunPodTrigger(
@@ -175,7 +186,13 @@ class AgentTaskRunOperator(BaseOperator):
             since=since,
             pod_tasks=self.pod_tasks,
         )
-        return TaskDeferred(trigger=trigger, method_name="go_on", kwargs={"pause_s": FIRST_PAUSE_S})
+        return self._deferred(trigger, pause_s=FIRST_PAUSE_S)
+
+    def _deferred(self, trigger: BaseTrigger, *, pause_s: float) -> TaskDeferred:
+        # The log of the trigger before this one is lost with this deferral: Airflow 3.3.2 begins the file anew.
+        for line in self._said:
+            self.log.info("%s", line)
+        return TaskDeferred(trigger=trigger, method_name="go_on", kwargs={"pause_s": pause_s})
 
 
 def task_run_name(ti: Any) -> str:

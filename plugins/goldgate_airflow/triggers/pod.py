@@ -10,6 +10,7 @@ from goldgate.domain.errors import PermanentError, TransientError
 from goldgate_airflow.hooks.cluster import access_of
 from goldgate_airflow.places import POD_TASKS, InCluster
 from goldgate_airflow.playbook import step_of
+from goldgate_airflow.said_lines import SaidLines
 from goldgate_airflow.triggers.looking import PATIENCE_S
 from goldgate_airflow.triggers.unwanted import cancel_if_unwanted
 
@@ -20,7 +21,8 @@ class TaskRunPodTrigger(BaseTrigger):
     """Follows the pod of a run, and wakes the task as soon as there is something to do.
 
     Another triggerer that takes it over begins with the log where this one began: a line may stand in the task's log
-    twice, and none is lost.
+    twice, and none is lost. The event carries what was said: Airflow 3.3.2 begins the log of a trigger anew each time
+    that a task is deferred in the same try, so whoever defers it again says that once more.
 
     Args:
         name: Name of the run.
@@ -28,7 +30,8 @@ class TaskRunPodTrigger(BaseTrigger):
         kubernetes_conn_id: Connection of the cluster. What it holds is read when the trigger runs, and never kept.
         since: The pod's log is known up to this time. None: all of it is new.
         pod_tasks: Module of the steps.
-        pause_s: Between two attempts on an API server that does not answer, and before the task is woken at all.
+        pause_s: Between two attempts on an API server that does not answer, before the task is woken at all, and after
+            the last line of the log.
         patience_s: How long it may not answer before the task is told.
     """
 
@@ -51,6 +54,8 @@ class TaskRunPodTrigger(BaseTrigger):
         self.pod_tasks = pod_tasks
         self.pause_s = pause_s
         self.patience_s = patience_s
+        self._said = SaidLines()
+        self._said_at_s = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Write what another triggerer needs to go on: no key and no address."""
@@ -67,11 +72,12 @@ class TaskRunPodTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: what there is to do, or why nobody can tell any more."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        self._said_at_s = loop.time()
         told = await self._watched()
-        # Airflow 3.3.2 takes a task that is woken within a moment of its deferral for a failed one.
-        await asyncio.sleep(max(0.0, began + self.pause_s - loop.time()))
-        yield TriggerEvent(told)
+        # Airflow 3.3.2 takes a task that is woken within a moment of its deferral for a failed one, and loses what a
+        # trigger said in the moment before its event.
+        await asyncio.sleep(max(0.0, self._said_at_s + self.pause_s - loop.time()))
+        yield TriggerEvent({**told, "said": self._said.lines(self.pod)})
 
     async def on_kill(self) -> None:
         """End the run and its pod, if a person has decided on the task meanwhile."""
@@ -107,3 +113,5 @@ class TaskRunPodTrigger(BaseTrigger):
 
     def _say(self, line: str) -> None:
         self.log.info("%s", line)
+        self._said.keep(line)
+        self._said_at_s = asyncio.get_running_loop().time()
