@@ -12,15 +12,16 @@ from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 from goldgate.domain.errors import PermanentError, TransientError
 
 DIGEST = f"sha256:{'2' * 64}"
+TOLD = {"containerimage.digest": DIGEST}
 ELSEWHERE = {"BUILDKIT_HOST": "kube-pod://buildkitd", "GOLDGATE_IMAGE_REGISTRY": "images.example/team"}
 
 
 class ScriptedBuildctl:
     """Ends as it is told to, and writes the metadata that it is told to."""
 
-    def __init__(self, ran: Ran | None = None, *, metadata: Mapping[str, object] | None = None) -> None:
+    def __init__(self, ran: Ran | None = None, *, metadata: object = TOLD) -> None:
         self._ran = ran or Ran(code=0, output="")
-        self._metadata = {"containerimage.digest": DIGEST} if metadata is None else metadata
+        self._metadata = metadata
         self.asked: list[list[str]] = []
         self.saw: dict[str, list[str]] = {}
 
@@ -60,13 +61,15 @@ class TestBuildkitImages:
 
     def test_passes_base_labels_secret_and_the_time_of_the_epoch(self, tmp_path: Path):
         buildctl = ScriptedBuildctl()
+        pip_conf = tmp_path / "pip.conf"
+        pip_conf.touch()
 
-        build(tmp_path, buildctl, GOLDGATE_IMAGE_BASE=f"base@{DIGEST}", GOLDGATE_IMAGE_PIP_CONF="/x/pip.conf")
+        build(tmp_path, buildctl, GOLDGATE_IMAGE_BASE=f"base@{DIGEST}", GOLDGATE_IMAGE_PIP_CONF=str(pip_conf))
 
         (command,) = buildctl.asked
         assert f"--opt=build-arg:BASE=base@{DIGEST}" in command
         assert f"--opt=label:org.opencontainers.image.base.digest={DIGEST}" in command
-        assert {"--opt=label:title=t", "--secret=id=pip.conf,src=/x/pip.conf"} <= set(command)
+        assert {"--opt=label:title=t", f"--secret=id=pip.conf,src={pip_conf}"} <= set(command)
         assert "--opt=build-arg:SOURCE_DATE_EPOCH=0" in command
         (output,) = [word for word in command if word.startswith("--output=")]
         assert {"push=true", "rewrite-timestamp=true"} <= set(output.split(","))
@@ -77,7 +80,7 @@ class TestBuildkitImages:
 
         build(tmp_path, buildctl)
 
-        assert buildctl.saw["context"] == ["a"]
+        assert buildctl.saw == {"context": ["a"], "dockerfile": ["Dockerfile"]}
 
     def test_pushes_by_plain_http_where_that_is_said(self, tmp_path: Path):
         buildctl = ScriptedBuildctl()
@@ -106,8 +109,12 @@ class TestBuildkitImages:
         assert "failed to dial" in image.reason
         assert "pw" not in image.reason
 
-    def test_does_not_believe_a_build_without_a_digest(self, tmp_path: Path):
-        assert isinstance(build(tmp_path, ScriptedBuildctl(metadata={})), ImageUnavailable)
+    @pytest.mark.parametrize("metadata", [{}, {"containerimage.digest": "sha256:short"}, [], None])
+    def test_does_not_believe_a_build_without_a_digest(self, tmp_path: Path, metadata: object):
+        image = build(tmp_path, ScriptedBuildctl(metadata=metadata))
+
+        assert isinstance(image, ImageUnavailable)
+        assert "does not tell its digest" in image.reason
 
     def test_takes_a_build_that_was_cut_short_as_no_answer(self, tmp_path: Path):
         with pytest.raises(TransientError, match="Build again"):

@@ -1,21 +1,25 @@
 """Only a builder that answers is believed, the same inputs are built once, and a failure says why."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from goldgate.adapters.container_images.images import ContainerImages
-from goldgate.adapters.container_images.orders import DEFAULT_BASE
-from goldgate.adapters.container_images.programs import Ran, run_program
+from goldgate.adapters.container_images.orders import DEFAULT_BASE, Base, order_of
+from goldgate.adapters.container_images.programs import Ran, digest_in, run_program
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 from goldgate.domain.errors import PermanentError, TransientError
 from tests.fakes.scripted_programs import ScriptedPrograms
+from tests.waiting import until
 
 WORKS = Ran(code=0, output="")
 DIGEST = Ran(code=0, output=f"sha256:{'1' * 64}\n")
 BUILDAH = {"buildah images": WORKS, "buildah build": WORKS, "buildah inspect": DIGEST}
 
+NO_BASE = Base(name="scratch", digest=None, labels={})
 BARE = {"GOLDGATE_IMAGE_BASE": "scratch"}
 PINNED = f"python@sha256:{'2' * 64}"
 
@@ -68,9 +72,11 @@ class TestChoice:
 class TestBuild:
     def test_passes_base_labels_and_secret(self, tmp_path: Path):
         programs = ScriptedPrograms(BUILDAH)
+        pip_conf = tmp_path / "pip.conf"
+        pip_conf.touch()
         env = {
             "GOLDGATE_IMAGE_BASE": "base@sha256:2",
-            "GOLDGATE_IMAGE_PIP_CONF": "/x/pip.conf",
+            "GOLDGATE_IMAGE_PIP_CONF": str(pip_conf),
             "STORAGE_DRIVER": "overlay",
         }
 
@@ -79,8 +85,30 @@ class TestBuild:
         (command,) = programs.builds()
         assert "--build-arg=BASE=base@sha256:2" in command
         assert "--label=title=t" in command
-        assert "--secret=id=pip.conf,src=/x/pip.conf" in command
+        assert f"--secret=id=pip.conf,src={pip_conf}" in command
         assert programs.environments[0]["STORAGE_DRIVER"] == "overlay"
+
+    @pytest.mark.parametrize("name", ["not-there.conf", "a,b.conf"])
+    def test_does_not_begin_without_the_secret_that_is_named(self, tmp_path: Path, name: str):
+        programs = ScriptedPrograms(BUILDAH)
+        (tmp_path / "a,b.conf").touch()
+
+        with pytest.raises(PermanentError, match="GOLDGATE_IMAGE_PIP_CONF"):
+            Bench(tmp_path, programs, env={**BARE, "GOLDGATE_IMAGE_PIP_CONF": str(tmp_path / name)}).build()
+
+        assert programs.builds() == []
+
+    def test_sees_what_was_named_though_it_changes_meanwhile(self, tmp_path: Path):
+        """The name of an image tells its inputs: somebody who saves a file at that moment does not change them."""
+        bench = Bench(tmp_path, ScriptedPrograms({}))
+        named = order_of(bench.context, bench.dockerfile, name="x", labels={}, base=NO_BASE, how=())
+        for changed in (bench.context / "code" / "a.py", bench.dockerfile):
+            changed.write_text("changed")
+
+        laid_out = named.lay_out(tmp_path / "order")
+
+        assert (laid_out.context / "code" / "a.py").read_text() == "code/a.py"
+        assert laid_out.dockerfile.read_text().startswith("ARG BASE")
 
     def test_begins_from_the_public_base_if_none_is_named(self, tmp_path: Path):
         programs = ScriptedPrograms(BUILDAH)
@@ -240,7 +268,20 @@ class TestReuse:
 
 
 class TestIgnoreFile:
-    @pytest.mark.parametrize("text", ["", "code\n", "*\ncode\n", "*\n!nowhere\n", "!code\n*\n"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "code\n",
+            "*\ncode\n",
+            "*\n!nowhere\n",
+            "!code\n*\n",
+            "*\n!\n",
+            "*\n!.\n",
+            "*\n!../context\n",
+            "*\n!/etc/hostname\n",
+        ],
+    )
     def test_must_name_what_the_image_holds(self, tmp_path: Path, text: str):
         bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
         bench.ignore(text)
@@ -254,6 +295,29 @@ class TestIgnoreFile:
 
         with pytest.raises(PermanentError, match="Found no"):
             bench.build()
+
+    @pytest.mark.parametrize("name", ["code", "code/linked.py", "lock.txt"])
+    def test_lets_no_link_in(self, tmp_path: Path, name: str):
+        """What it leads to was never named, and may be anything that the user can read."""
+        bench = Bench(tmp_path, ScriptedPrograms(BUILDAH))
+        link = bench.context / name
+        if link.exists():
+            link.rename(tmp_path / "moved")
+        link.symlink_to(tmp_path / "moved" if (tmp_path / "moved").exists() else bench.context / "agents" / "secret.md")
+
+        with pytest.raises(PermanentError, match="Found the link"):
+            bench.build()
+
+    def test_lets_no_hidden_file_in(self, tmp_path: Path):
+        bench = Bench(tmp_path, ScriptedPrograms({}))
+        for name in (".env", ".idea/workspace.xml", "sub/.a.py.swp", "sub/b.py"):
+            path = bench.context / "code" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name)
+
+        order = order_of(bench.context, bench.dockerfile, name="x", labels={}, base=NO_BASE, how=())
+
+        assert sorted(order.files) == ["code/a.py", "code/sub/b.py", "lock.txt"]
 
     @pytest.mark.parametrize("name", ["agent", "router"])
     def test_of_our_images_lets_no_agent_in(self, name: str):
@@ -274,10 +338,59 @@ class TestRunProgram:
     def test_ends_a_program_that_takes_too_long(self):
         assert run_program(["sleep", "60"], dict(os.environ), 0.05).code == 124
 
+    def test_ends_with_a_program_all_that_it_started(self, tmp_path: Path):
+        """A build that took too long must not go on behind our back: it is told, and may clear away before it ends."""
+        script = "trap 'kill $!; wait $!; echo $? > cleared; exit 1' TERM; sleep 600 & touch began; wait"
+
+        ran = run_program(["sh", "-c", f"cd {tmp_path}; {script}"], dict(os.environ), 2)
+
+        assert ran.code == 124
+        assert (tmp_path / "began").exists()
+        assert (tmp_path / "cleared").read_text().strip() == "143"
+
+    def test_ends_what_does_not_want_to(self, tmp_path: Path):
+        script = f"trap '' TERM; echo $$ > {tmp_path}/pid; while true; do sleep 0.1; done"
+
+        assert run_program(["sh", "-c", script], dict(os.environ), 2, to_end_s=0.2).code == 124
+
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
+    def test_ends_it_when_whoever_waits_is_ended(self, tmp_path: Path):
+        """Airflow ends a task by an exception in its thread."""
+        waits = (
+            f"open({str(tmp_path / 'pid')!r}, 'w').write(str(__import__('os').getpid())); __import__('time').sleep(600)"
+        )
+        waiting = (
+            "import os, signal, sys\n"
+            "from goldgate.adapters.container_images.programs import run_program\n"
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+            f"run_program([sys.executable, '-c', {waits!r}], dict(os.environ), 600)\n"
+        )
+        process = subprocess.Popen([sys.executable, "-c", waiting])
+        until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+
+        process.terminate()
+
+        assert process.wait(60) == 7
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
     def test_takes_both_outputs(self):
         ran = run_program(["sh", "-c", "echo out; echo err >&2; exit 3"], dict(os.environ), 5)
 
         assert (ran.code, ran.output) == (3, "out\nerr\n")
+
+
+class TestDigestIn:
+    def test_is_found_beside_warnings(self):
+        digest = f"sha256:{'a' * 64}"
+
+        assert digest_in(f'time="now" level=warning msg="no such file"\n{digest}\n') == digest
+
+    @pytest.mark.parametrize("output", ["", "sha256:short", f"sha256:{'a' * 65}", f"x sha256:{'a' * 64}", "<none>"])
+    def test_is_no_other_text(self, output: str):
+        assert digest_in(output) is None
 
 
 @pytest.mark.slow

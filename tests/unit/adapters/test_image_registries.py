@@ -1,6 +1,5 @@
 """An image that is pushed is known by the digest that the registry knows it by."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -42,6 +41,7 @@ class TestRegistry:
             ("images.example", "images.example", False),
             ("images.example/team/", "images.example/team", False),
             ("https://images.example:5000/a/b-c", "images.example:5000/a/b-c", False),
+            ("images.example/a__b/c--d.e_f", "images.example/a__b/c--d.e_f", False),
             ("http://10.0.0.1:5055/a", "10.0.0.1:5055/a", True),
         ],
     )
@@ -49,7 +49,8 @@ class TestRegistry:
         assert Registry.parse(text) == Registry(path=path, is_plain=is_plain)
 
     @pytest.mark.parametrize(
-        "text", ["me:secret@images.example", "http://me:secret@images.example/a", "A b", "/a", "-x"]
+        "text",
+        ["me:secret@images.example", "http://me:secret@images.example/a", "A b", "/a", "-x", "x/a..b", "x/a___b"],
     )
     def test_has_no_login_in_its_address(self, text: str):
         with pytest.raises(PermanentError, match="GOLDGATE_IMAGE_REGISTRY") as caught:
@@ -116,12 +117,12 @@ class TestPush:
         assert "does not tell its digest" in image.reason
 
     def test_of_an_engine_asks_it_for_the_digest_in_this_registry(self, tmp_path: Path):
-        digests = [f"other.example/x@sha256:{'3' * 64}", f"images.example/team/x@{REMOTE}"]
+        digests = ["WARNING: a warning", f"other.example/x@sha256:{'3' * 64}", f"images.example/team/x@{REMOTE}", ""]
         programs = ScriptedPrograms(
             {
                 "docker version": WORKS,
                 "docker build": WORKS,
-                "docker image inspect --format {{json": Ran(code=0, output=json.dumps(digests)),
+                "docker image inspect --format {{range": Ran(code=0, output="\n".join(digests)),
                 "docker image inspect": Ran(code=0, output=LOCAL),
                 "docker tag": WORKS,
                 "docker push": WORKS,

@@ -7,26 +7,27 @@ BuildKit knows by itself what it has built before. `buildctl` understands `tcp:/
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from goldgate.adapters.container_images.contexts import stage
 from goldgate.adapters.container_images.orders import (
     BASE_ENV,
     BUILD_WITHIN_S,
     DEFAULT_BASE,
-    PIP_CONF_ENV,
     REGISTRY_ENV,
     Base,
+    LaidOut,
     Order,
+    failure_of,
     order_of,
+    secret_options,
 )
-from goldgate.adapters.container_images.programs import Run, run_program, told
+from goldgate.adapters.container_images.programs import Run, digest_in, run_program
 from goldgate.adapters.container_images.registries import Registry
 from goldgate.contracts.release import ImageBuilt, ImageUnavailable
-from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.domain.errors import PermanentError
 
 HOST_ENV: Final = "BUILDKIT_HOST"
 _NAME: Final = "buildkit"
@@ -46,50 +47,46 @@ class BuildkitImages:
         """Build and push, or say why not.
 
         Raises:
-            PermanentError: There is no registry to push to, or the ignore file is not as it must be.
+            PermanentError: There is no registry to push to, or the ignore file or the pip.conf is not as it must be.
             TransientError: The client was ended by a signal, or took too long.
         """
-        address = self._env.get(REGISTRY_ENV)
-        if not address:
-            raise PermanentError(
-                f"Found {HOST_ENV}, but no {REGISTRY_ENV}; expected the registry that a builder elsewhere pushes to, "
-                "as `host[:port]/path`. Set it, or unset the other."
-            )
-        registry = Registry.parse(address)
+        registry = self._registry()
         order = order_of(context, dockerfile, name=name, labels=labels, base=_base(self._env), how=(_NAME,))
         target = f"{registry.path}/{order.reference.removeprefix('localhost/')}"
         with TemporaryDirectory(prefix="goldgate-image-") as temporary:
-            staged, metadata = Path(temporary) / "context", Path(temporary) / "metadata.json"
-            stage(order.files, staged)
-            options = self._options(order, staged, target=target, is_plain=registry.is_plain)
+            laid_out, metadata = order.lay_out(Path(temporary) / "order"), Path(temporary) / "metadata.json"
+            options = self._options(order, laid_out, target=target, is_plain=registry.is_plain)
             command = ["buildctl", "build", *options, "--metadata-file", str(metadata)]
             built = self._run(command, self._env, BUILD_WITHIN_S)
-            if built.was_cut_short:
-                raise TransientError(
-                    f"Found that buildctl ended with {built.code} before `{target}` was built; expected it to run to "
-                    f"its end within {BUILD_WITHIN_S:g} s: {told(built.output, lines=1)}. Build again."
-                )
-            if built.code != 0:
-                return ImageUnavailable(reason=f"buildctl could not build `{target}`: {told(built.output)}")
+            if failure := failure_of(built, builder="buildctl", reference=target):
+                return failure
             digest = _digest(metadata)
         if digest is None:
             return ImageUnavailable(reason=f"buildctl built `{target}`, but does not tell its digest")
         pushed = f"{target.rpartition(':')[0]}@{digest}"
         return ImageBuilt(builder=_NAME, reference=target, digest=digest, reused=False, pushed=pushed)
 
-    def _options(self, order: Order, staged: Path, *, target: str, is_plain: bool) -> Sequence[str]:
-        pip_conf = self._env.get(PIP_CONF_ENV)
+    def _registry(self) -> Registry:
+        address = self._env.get(REGISTRY_ENV)
+        if not address:
+            raise PermanentError(
+                f"Found {HOST_ENV}, but no {REGISTRY_ENV}; expected the registry that a builder elsewhere pushes to, "
+                "as `host[:port]/path`. Set it, or unset the other."
+            )
+        return Registry.parse(address)
+
+    def _options(self, order: Order, laid_out: LaidOut, *, target: str, is_plain: bool) -> list[str]:
         # Files get the time of the epoch too, so that the same inputs are the same image.
         output = f"type=image,name={target},push=true,oci-mediatypes=true,rewrite-timestamp=true"
         return [
             "--frontend=dockerfile.v0",
-            f"--local=context={staged}",
-            f"--local=dockerfile={order.dockerfile.resolve().parent}",
-            f"--opt=filename={order.dockerfile.name}",
+            f"--local=context={laid_out.context}",
+            f"--local=dockerfile={laid_out.dockerfile.parent}",
+            f"--opt=filename={laid_out.dockerfile.name}",
             f"--opt=build-arg:BASE={order.base}",
             "--opt=build-arg:SOURCE_DATE_EPOCH=0",
             *(f"--opt=label:{key}={value}" for key, value in sorted(order.labels.items())),
-            *([f"--secret=id=pip.conf,src={pip_conf}"] if pip_conf else []),
+            *secret_options(self._env),
             f"--output={output}{',registry.insecure=true' if is_plain else ''}",
         ]
 
@@ -105,7 +102,8 @@ def _base(env: Mapping[str, str]) -> Base:
 
 
 def _digest(metadata: Path) -> str | None:
-    if not metadata.exists():
+    try:
+        told = json.loads(metadata.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
         return None
-    digest = json.loads(metadata.read_text(encoding="utf-8")).get("containerimage.digest")
-    return digest if isinstance(digest, str) and digest.startswith("sha256:") else None
+    return digest_in(str(told.get("containerimage.digest"))) if isinstance(told, dict) else None

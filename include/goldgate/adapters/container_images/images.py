@@ -10,18 +10,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from goldgate.adapters.container_images.contexts import stage
 from goldgate.adapters.container_images.orders import (
     BASE_ENV,
     BUILD_WITHIN_S,
     DEFAULT_BASE,
-    PIP_CONF_ENV,
     REGISTRY_ENV,
     Base,
     Order,
+    failure_of,
     order_of,
+    secret_options,
 )
-from goldgate.adapters.container_images.programs import BUILDERS, Builder, Run, run_program, told
+from goldgate.adapters.container_images.programs import BUILDERS, Builder, Run, digest_in, run_program, told
 from goldgate.adapters.container_images.registries import NotPushedError, Registry
 from goldgate.contracts.base import ContractError
 from goldgate.contracts.documents import read_json
@@ -66,7 +66,7 @@ class ContainerImages:
         """Build and push, or say why not. The same inputs are not built twice, as long as the image is still there.
 
         Raises:
-            PermanentError: The ignore file, or the name of the registry, is not as it must be.
+            PermanentError: The ignore file, the name of the registry, or the pip.conf is not as it must be.
             TransientError: The builder was ended by a signal, or took too long.
         """
         address = self._env.get(REGISTRY_ENV)
@@ -116,18 +116,13 @@ class ContainerImages:
         return Base(name=name, digest=digest, labels=labels)
 
     def _build(self, builder: Builder, order: Order) -> ImageBuilt | ImageUnavailable:
+        options = self._options(builder, order)
         with TemporaryDirectory(prefix="goldgate-image-") as temporary:
-            staged = Path(temporary) / "context"
-            stage(order.files, staged)
-            command = [*builder.build, *self._options(builder, order), "--file", str(order.dockerfile.resolve())]
-            built = self._run([*command, str(staged)], self._environment(builder), BUILD_WITHIN_S)
-        if built.was_cut_short:
-            raise TransientError(
-                f"Found that {builder.name} ended with {built.code} before `{order.reference}` was built; expected it "
-                f"to run to its end within {BUILD_WITHIN_S:g} s: {told(built.output, lines=1)}. Build again."
-            )
-        if built.code != 0:
-            return ImageUnavailable(reason=f"{builder.name} could not build `{order.reference}`: {told(built.output)}")
+            laid_out = order.lay_out(Path(temporary) / "order")
+            command = [*builder.build, *options, "--file", str(laid_out.dockerfile), str(laid_out.context)]
+            built = self._run(command, self._environment(builder), BUILD_WITHIN_S)
+        if failure := failure_of(built, builder=builder.name, reference=order.reference):
+            return failure
         digest = self._digest(builder, order.reference)
         if digest is None:
             return ImageUnavailable(reason=f"{builder.name} built `{order.reference}`, but does not know it")
@@ -136,12 +131,11 @@ class ContainerImages:
         return image
 
     def _options(self, builder: Builder, order: Order) -> list[str]:
-        path = self._env.get(PIP_CONF_ENV)
         return [
             *(builder.reusing if self._reuses_layers else builder.alone),
             f"--build-arg=BASE={order.base}",
             *(f"--label={key}={value}" for key, value in sorted(order.labels.items())),
-            *([f"--secret=id=pip.conf,src={path}"] if path else []),
+            *secret_options(self._env),
             "--tag",
             order.reference,
         ]
@@ -174,8 +168,7 @@ class ContainerImages:
 
     def _digest(self, builder: Builder, reference: str) -> str | None:
         found = self._run([*builder.digest, reference], self._environment(builder), _ASK_WITHIN_S)
-        digest = found.output.strip()
-        return digest if found.code == 0 and digest.startswith("sha256:") else None
+        return digest_in(found.output) if found.code == 0 else None
 
     def _environment(self, builder: Builder) -> dict[str, str]:
         return {**builder.env, **self._env}

@@ -1,8 +1,12 @@
 """The programs that build images, and how each is spoken to."""
 
+import contextlib
+import os
 import re
+import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +16,9 @@ _TOO_SLOW: Final = 124
 """What `timeout(1)` ends with."""
 _SIGNALS: Final = range(129, 193)
 """How a shell, and a builder for the step that it ran, tell the signal that ended a program: 128 and its number."""
+_TO_END_S: Final = 20.0
+"""How long a program that was told to end may take: buildah removes the container that it worked in."""
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _LOGIN: Final = re.compile(r"(?<=://)[^\s/@]+@")
 
 
@@ -90,23 +97,56 @@ BUILDERS: Final = (
 builds they are not: the history of an image then names the layers' own images, which are new each time."""
 
 
-def run_program(command: Sequence[str], env: Mapping[str, str], within_s: float) -> Ran:
-    """Run a program, and take what it says. A program that is missing or too slow is told as a failure."""
+def run_program(command: Sequence[str], env: Mapping[str, str], within_s: float, *, to_end_s: float = _TO_END_S) -> Ran:
+    """Run a program, and take what it says. A program that is missing or too slow is told as a failure.
+
+    What it started ends with it: when it is too slow, and when whoever waits for it is ended. Both are asked to end
+    first, and made to after `to_end_s`.
+    """
     try:
-        ended = subprocess.run(  # noqa: S603 - a list, no shell
-            command,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            timeout=within_s,
-        )
+        with _started(command, env, to_end_s=to_end_s) as process:
+            output, _ = process.communicate(timeout=within_s)
     except FileNotFoundError:
         return Ran(code=127, output="not installed")
     except subprocess.TimeoutExpired:
         return Ran(code=_TOO_SLOW, output=f"did not end within {within_s:g} s")
-    return Ran(code=ended.returncode, output=ended.stdout.decode(errors="replace"))
+    return Ran(code=process.returncode, output=output.decode(errors="replace"))
+
+
+@contextmanager
+def _started(command: Sequence[str], env: Mapping[str, str], *, to_end_s: float) -> "Iterator[subprocess.Popen[bytes]]":
+    process = subprocess.Popen(  # noqa: S603 - a list, no shell
+        command,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a group of its own, which can be ended as a whole
+    )
+    try:
+        yield process
+    except BaseException:
+        _end(process, to_end_s=to_end_s)
+        raise
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _end(process: "subprocess.Popen[bytes]", *, to_end_s: float) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(to_end_s)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def digest_in(output: str) -> str | None:
+    """Find the digest that a program printed, on a line of its own: beside it may stand warnings."""
+    lines = [line.strip() for line in output.splitlines()]
+    return next((line for line in reversed(lines) if _DIGEST.fullmatch(line)), None)
 
 
 def told(output: str, *, lines: int = _TOLD_LINES) -> str:

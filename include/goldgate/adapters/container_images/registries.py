@@ -1,6 +1,5 @@
 """Images in a registry, known there by the digest of their manifest."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from goldgate.adapters.container_images.programs import Builder, Ran, Run, told
+from goldgate.adapters.container_images.programs import Builder, Ran, Run, digest_in, told
 from goldgate.domain.errors import PermanentError, TransientError
 
 _PUSH_WITHIN_S: Final = 600.0
 _PLAIN: Final = "http://"
-_PATH: Final = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_PATH: Final = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*)*")
 
 
 class NotPushedError(Exception):
@@ -78,21 +76,25 @@ class Registry:
                 f"docker://{target}",
             ]
             _refuse(run(command, env, _PUSH_WITHIN_S), target)
-            digest = told_in.read_text(encoding="utf-8").strip() if told_in.exists() else ""
-        return digest if _DIGEST.fullmatch(digest) else None
+            digest = told_in.read_text(encoding="utf-8") if told_in.exists() else ""
+        return digest_in(digest)
 
 
 def _push_by_engine(reference: str, target: str, builder: str, env: Mapping[str, str], run: Run) -> str | None:
     """Push by an engine, which itself must know a registry without TLS (`insecure-registries`)."""
     _refuse(run([builder, "tag", reference, target], env, _PUSH_WITHIN_S), target)
     _refuse(run([builder, "push", "--quiet", target], env, _PUSH_WITHIN_S), target)
-    asked = run([builder, "image", "inspect", "--format", "{{json .RepoDigests}}", target], env, _PUSH_WITHIN_S)
+    asked = run(
+        [builder, "image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", target],
+        env,
+        _PUSH_WITHIN_S,
+    )
     _refuse(asked, target)
     name = target.rpartition(":")[0]
-    for pushed in json.loads(asked.output):
-        where, _, digest = str(pushed).partition("@")
-        if where == name and _DIGEST.fullmatch(digest):
-            return digest
+    for line in asked.output.splitlines():
+        where, _, digest = line.strip().partition("@")
+        if where == name:
+            return digest_in(digest)
     return None
 
 
