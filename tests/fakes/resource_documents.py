@@ -14,6 +14,7 @@ from tests.fakes.whole_resources import (
     python,
     run,
     sampling,
+    texts,
 )
 
 ACCEPTED: Final[dict[str, Document]] = {
@@ -33,6 +34,7 @@ ACCEPTED: Final[dict[str, Document]] = {
     "a callable of a module in a folder": python({"callable": "a.b_1:C.predict"}),
     "a refusal without letters": agent(safety={"refusal": ""}),
     "a rule by words": agent(safety={"refuse": [{"name": "r", "terms": [" buy "], "reason": "r"}]}),
+    "prompts with braces": texts(system='{"a": 1} {} {2} { a }', user="{a{question}b}{{context}}{é}"),
     "a shorter prompt": agent(fallbacks=[{"contextTokens": 200}]),
     "nulls": run(taskRef=None, agentRef="a", userMessage="m", deadlineSeconds=None),
     "a long name": {**run(taskRef="t"), "metadata": {"name": "a" * 63}},
@@ -108,8 +110,14 @@ REFUSED: Final[dict[str, Document]] = {
     "an agent without prompts": document("Agent", {"description": "x", "llm": "m"}),
     "two system prompts": agent(prompts={"system": "a", "systemText": "b", "user": "c"}),
     "no system prompt": agent(prompts={"user": "c"}),
-    "two prompts of the user": agent(prompts={"system": "a", "user": "b", "userText": "c"}),
+    "two prompts of the user": agent(prompts={"system": "a", "user": "b", "userText": "{context}{question}"}),
     "no prompt of the user": agent(prompts={"system": "a"}),
+    "a variable in a system prompt": texts(system="Be {kind_2}."),
+    "a prompt of the user without the question": texts(user="{context}"),
+    "a prompt of the user without the passages": texts(user="{question}"),
+    "a prompt of the user with the question twice": texts(user="{question}{context}{{question}}"),
+    "a prompt of the user with the passages twice": texts(user="{question}{context}\n{context}"),
+    "a prompt of the user with another variable": texts(user="{question}{context}{date}"),
     "an absolute path": agent(prompts={"system": "/a", "user": "b"}),
     "a path out of the folder": agent(prompts={"system": "a/../../b", "user": "b"}),
     "a path of dots": agent(prompts={"system": "./.", "user": "b"}),

@@ -54,6 +54,11 @@ def agent(**more: Any) -> Document:
     return document("Agent", {"description": "Answers.", "llm": "m", "prompts": prompts, **more})
 
 
+def texts(*, system: str = "Be kind.", user: str = "{context}{question}") -> Document:
+    """Write an agent whose prompts stand in it."""
+    return agent(prompts={"systemText": system, "userText": user})
+
+
 def python(python: Document | None = None, **more: Any) -> Document:
     """Write an agent that is a callable."""
     return document(
@@ -168,7 +173,7 @@ WHOLE: Final[dict[str, Document]] = {
         },
     ),
     "agent of texts": agent(
-        prompts={"systemText": "You answer.", "userText": "{question}"},
+        prompts={"systemText": "You answer.", "userText": "{context} {question}"},
         corpus={"files": ["a.md"]},
         retrieval={"mode": "vector", "embedder": {"kind": "openai", "model": "e-1", "baseUrlFrom": SECRET}},
     ),

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldgate.agent import prompts as prompt_rules
 from goldgate.agent.prompts import Prompts, prompt_id
 from goldgate.agent.tools.offers import NAME_FOR_MODELS, offers
 from goldgate.contracts.base import ContractError, Problem
@@ -14,6 +13,7 @@ from goldgate.contracts.llm import LLM
 from goldgate.contracts.prices import price_of
 from goldgate.contracts.resources import Agent, AgentGrant, MCPServer, PersonGrant, ToolGrant
 from goldgate.domain.errors import PermanentError
+from goldgate.domain.prompt_variables import system_problems, user_problems
 
 AGENT_FILE = "agent.yaml"
 _KINDS: dict[str, type[LLM] | type[MCPServer] | type[Agent]] = {"LLM": LLM, "MCPServer": MCPServer, "Agent": Agent}
@@ -190,12 +190,8 @@ def _prompt(
     document: _Document, role: str, folder: Path, problems: list[Problem], *, path: str | None, text: str | None
 ) -> str:
     """Read a prompt from its file, or from the document itself."""
-    check = prompt_rules.system_problems if role == "system" else prompt_rules.user_problems
     if path is None:
-        written = text or ""
-        field = ("spec", "prompts", f"{role}Text")
-        problems.extend(document.problem(*field, found=each.found, expected=each.expected) for each in check(written))
-        return written
+        return text or ""
     file = folder / path
     if not is_file_inside(folder, path):
         expected = "a file of the agent's folder"
@@ -206,6 +202,7 @@ def _prompt(
     except UnicodeDecodeError as error:
         problems.append(Problem(where=str(file), field="", found=error.reason, expected="UTF-8"))
         return ""
+    check = system_problems if role == "system" else user_problems
     problems.extend(
         Problem(where=f"{file}:{found.line}", field="", found=found.found, expected=found.expected)
         for found in check(text)

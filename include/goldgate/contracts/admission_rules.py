@@ -13,6 +13,13 @@ from goldgate.contracts.foreign import OURS_TO_SET
 from goldgate.contracts.llm import OURS_TO_WRITE, SamplingParameters
 from goldgate.contracts.resource_parts import NAME_PATTERN
 from goldgate.domain.models.providers import PROVIDERS, Provider
+from goldgate.domain.prompt_variables import (
+    NO_OTHERS_EXPECTED,
+    NONE_EXPECTED,
+    USER_VARIABLES,
+    VARIABLE_PATTERN,
+    once_expected,
+)
 from goldgate.domain.structural_schemas import Demands, Rule, cel_text
 
 _PARAMETERS: Final = frozenset(SamplingParameters.model_fields) - {"extra"}
@@ -206,6 +213,32 @@ _REFUSAL: Final = (
     ),
 )
 
+_VARIABLE: Final = cel_text(VARIABLE_PATTERN)
+
+_PROMPTS: Final = (
+    _exactly_one("system", "systemText"),
+    _exactly_one("user", "userText"),
+    Rule(
+        cel=f"!has(self.systemText) || !self.systemText.matches({_VARIABLE})",
+        message=NONE_EXPECTED,
+        at=".systemText",
+    ),
+    *(
+        Rule(
+            cel=f"!has(self.userText) || size(self.userText.split('{{{name}}}', 3)) == 2",
+            message=once_expected(name),
+            at=".userText",
+        )
+        for name in USER_VARIABLES
+    ),
+    Rule(
+        cel="!has(self.userText) || !self.userText.replace('{question}', ' ').replace('{context}', ' ')"
+        f".matches({_VARIABLE})",
+        message=NO_OTHERS_EXPECTED,
+        at=".userText",
+    ),
+)
+
 _AGENT: Final = (
     Rule(
         cel="!has(self.retrieval) || (has(self.retrieval.mode) && self.retrieval.mode == 'none') || (has(self.corpus)"
@@ -268,7 +301,7 @@ DEMANDS: Final[Mapping[str, Demands]] = {
     "MCPServerSpec": Demands(rules=_MCP_SERVER),
     "ToolGrant": Demands(rules=_TOOL_GRANT),
     "Fallback": Demands(rules=[_FALLBACK]),
-    "PromptSpec": Demands(rules=[_exactly_one("system", "systemText"), _exactly_one("user", "userText")]),
+    "PromptSpec": Demands(rules=_PROMPTS),
     "RefusalRule": Demands(rules=_REFUSAL),
     "AgentSpec": Demands(rules=_AGENT),
     "PythonSpec": Demands(rules=_PYTHON),

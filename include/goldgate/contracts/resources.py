@@ -4,13 +4,15 @@ They read as Kubernetes resources do, in files and, later, in a cluster: `apiVer
 camelCase fields, durations in whole `...Seconds`.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, RelativePath, Resource
 from goldgate.domain.bounded_pattern import pattern_problem
+from goldgate.domain.prompt_variables import VariableProblem, system_problems, user_problems
 
 MOST_TOOLS: Final = 100
 """Of one server. A model that is shown more picks the wrong one, and an API server checks no longer lists."""
@@ -192,14 +194,27 @@ class RetrievalSpec(ResourceContract):
     long_question: LongQuestion | None = None
 
 
+def _without(problems: Callable[[str], Iterator[VariableProblem]]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if found := list(problems(text)):
+            raise ValueError(" and ".join(f"{each.expected} (here: {each.found})" for each in found))
+        return text
+
+    return check
+
+
+SystemText = Annotated[str, Field(min_length=1), AfterValidator(_without(system_problems))]
+UserText = Annotated[str, Field(min_length=1), AfterValidator(_without(user_problems))]
+
+
 class PromptSpec(ResourceContract):
     """The prompts, each a file of the folder or a text. `user` holds `{question}` and `{context}`, `system` none."""
 
     system: RelativePath | None = None
-    system_text: str | None = Field(default=None, min_length=1)
+    system_text: SystemText | None = None
     """In place of a file: such an agent without knowledge and tools is all in its resources."""
     user: RelativePath | None = None
-    user_text: str | None = Field(default=None, min_length=1)
+    user_text: UserText | None = None
 
     @model_validator(mode="after")
     def _says_each_once(self) -> "PromptSpec":

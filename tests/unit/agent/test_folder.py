@@ -100,10 +100,11 @@ class TestReadAgent:
         own = agent().replace(FILES, '{systemText: "Be {kind}.", userText: "{question}"}')
         (tmp_path / "agent.yaml").write_text(f"{LLM}---\n{own}")
 
-        assert problems(tmp_path) == [
-            "agent.yaml:15: `spec.prompts.systemText`: found `{kind}`, expected no variable in a system prompt",
-            "agent.yaml:15: `spec.prompts.userText`: found no `{context}`, expected `{context}` exactly once",
-        ]
+        system, user = problems(tmp_path)
+        assert system.startswith("agent.yaml:15: `spec.prompts.systemText`: found `'Be {kind}.'`")
+        assert system.endswith("expected no variable in a system prompt (here: `{kind}`)")
+        assert user.startswith("agent.yaml:15: `spec.prompts.userText`: found `'{question}'`")
+        assert user.endswith("expected `{context}` exactly once (here: no `{context}`)")
 
     def test_refuses_a_prompt_that_lies_outside_through_a_link(self, tmp_path: Path):
         folder = write_folder(tmp_path / "agent")
