@@ -8,7 +8,7 @@ import yaml
 
 from goldgate.adapters.cluster.connection import connect
 from goldgate.agent.bundle import read_manifest
-from goldgate.contracts.evaluation import ResultRow
+from goldgate.contracts.evaluation import GoldSetPlan, ResultRow
 from goldgate.contracts.policy import Budgets
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agent_applying import frozen_folder
@@ -24,7 +24,7 @@ from tests.fakes.evaluations import gold_rows
 from tests.waiting import until
 
 ROWS = gold_rows(3)
-BUDGET = Budgets(max_evaluation_cost_usd=1, max_evaluation_s=300)
+PLAN = GoldSetPlan(repeats=2, concurrency=1, seed=7, budget=Budgets(max_evaluation_cost_usd=1, max_evaluation_s=300))
 
 
 class Evaluations:
@@ -48,11 +48,8 @@ class Evaluations:
             asks,
             ROWS,
             contestants={"champion": self.contestant},
-            repeats=2,
-            concurrency=1,
-            seed=7,
-            budget=BUDGET,
-            on_row=lambda _done, _of: None,
+            plan=PLAN,
+            on_row=lambda _: None,
         )
 
     def forget(self, release_id: str) -> None:

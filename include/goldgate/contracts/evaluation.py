@@ -6,10 +6,37 @@ from typing import Literal
 from pydantic import Field
 
 from goldgate.contracts.base import Contract
-from goldgate.contracts.policy import Metric
+from goldgate.contracts.policy import Budgets, Metric
 
 JUDGE_VERSION = "contains-v1"
 """How a row is scored. A change here makes every older score another basis."""
+
+
+class GoldSetPlan(Contract):
+    """How a gold set is asked, and what that may cost."""
+
+    repeats: int = Field(ge=1)
+    concurrency: int = Field(ge=1)
+    """So many questions are open at a time, over all who are asked."""
+    seed: int
+    budget: Budgets
+
+
+class Spent(Contract):
+    """What of a budget is gone already."""
+
+    usd: float = Field(default=0, ge=0)
+    seconds: float = Field(default=0, ge=0)
+
+
+class Progress(Contract):
+    """How far a gold set is."""
+
+    done: int = Field(ge=0)
+    """Answers that there are."""
+    of: int = Field(ge=0)
+    """Answers that there will be."""
+    spent_usd: float = Field(default=0, ge=0)
 
 
 class ResultRow(Contract):

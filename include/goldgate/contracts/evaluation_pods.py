@@ -4,7 +4,7 @@ from pydantic import Field
 
 from goldgate.contracts.base import Contract
 from goldgate.contracts.cluster import StoredText
-from goldgate.contracts.policy import Budgets
+from goldgate.contracts.evaluation import GoldSetPlan
 
 
 class StoredContestant(Contract):
@@ -24,10 +24,7 @@ class EvaluationOrder(Contract):
     contestants: dict[str, StoredContestant] = Field(min_length=1)
     rows: StoredText
     """A GoldRow a line."""
-    repeats: int = Field(ge=1)
-    concurrency: int = Field(ge=1)
-    seed: int
-    budget: Budgets
+    plan: GoldSetPlan
     judge_version: str
     """How whoever asks for it scores a row. A pod of another version would make scores of another basis."""
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
-from goldgate.contracts.evaluation import Figure
+from goldgate.contracts.evaluation import Figure, Progress
 from goldgate.contracts.policy import Metric
 from goldgate.contracts.release import GateResult
 from goldgate.domain.verdict import Verdict
@@ -101,12 +101,12 @@ def age(span: timedelta) -> str:
     return f"{seconds // size}{name}" + (f"{rest}{lesser}" if rest else "")
 
 
-def progress_of_rows(screen: Screen) -> Callable[[int, int], None]:
+def progress_of_rows(screen: Screen) -> Callable[[Progress], None]:
     """Tell every tenth of an evaluation, so that a long one is seen to live."""
 
-    def told(done: int, of: int) -> None:
-        if done * 10 // of != (done - 1) * 10 // of:
-            screen.progress(f"  {done} of {of} answers")
+    def told(now: Progress) -> None:
+        if now.done * 10 // now.of != (now.done - 1) * 10 // now.of:
+            screen.progress(f"  {now.done} of {now.of} answers")
 
     return told
 

@@ -43,10 +43,14 @@ class Leftovers:
 
     def forget(self, release_id: str) -> None:
         """End the pod of an evaluation, and remove what it was given."""
-        for pod in self.pods.labelled(POD_LABELS):
-            if pod.name.startswith(f"{use_of(release_id)}-"):
-                self.pods.end(pod.name)
+        self.end_pods(release_id)
         self.forget_parts(release_id)
+
+    def end_pods(self, release_id: str, *, but: str = "") -> None:
+        """End the pods of an evaluation, but for one: others were made for it as it was asked before, and spend too."""
+        for pod in self.pods.labelled(POD_LABELS):
+            if pod.name.startswith(f"{use_of(release_id)}-") and pod.name != but:
+                self.pods.end(pod.name)
 
     def forget_parts(self, release_id: str) -> None:
         """Remove what the pod of an evaluation was given."""

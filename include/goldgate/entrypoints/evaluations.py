@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from goldgate.contracts.evaluation import ResultRow
+from goldgate.contracts.evaluation import GoldSetPlan, ResultRow, Spent
 from goldgate.contracts.gold import GoldRow
-from goldgate.contracts.policy import Budgets
 from goldgate.domain.digest import short
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agents import load_agent
@@ -48,14 +47,12 @@ def ask_here(
     rows: Sequence[GoldRow],
     *,
     contestants: Mapping[str, Contestant],
-    repeats: int,
-    concurrency: int,
-    seed: int,
-    budget: Budgets,
+    plan: GoldSetPlan,
     on_row: OnRow,
     about: About,
     settings: Settings,
     env: Mapping[str, str],
+    spent: Spent = Spent(),  # noqa: B008 - frozen
 ) -> dict[str, list[ResultRow]]:
     """Open every contestant in this process, and ask them all; see `goldgate.evals.run.run_gold_set`.
 
@@ -70,9 +67,7 @@ def ask_here(
             )
             for who, contestant in contestants.items()
         }
-        return run_gold_set(
-            rows, agents=agents, repeats=repeats, concurrency=concurrency, seed=seed, budget=budget, on_row=on_row
-        )
+        return run_gold_set(rows, agents=agents, plan=plan, on_row=on_row, spent=spent)
 
 
 def _opened(

@@ -117,7 +117,7 @@ class Playbook:
             ledger=self.wiring.ledger,
         )
 
-    def evaluate(self, release_id: str, *, on_row: OnRow = lambda _done, _of: None) -> Evaluation:
+    def evaluate(self, release_id: str, *, on_row: OnRow = lambda _: None) -> Evaluation:
         """Run the gold set on the candidate, and on the champion beside it."""
         candidate = needed(self.wiring.store, release_id, Candidate)
         with failure_noted(self.wiring.ledger, candidate.order, step="evaluate"):
@@ -262,7 +262,7 @@ class Playbook:
         return self._policy(release_id)
 
     def evaluate_bundle(
-        self, candidate: Candidate, bundle: Path, champion: Champion | None, *, on_row: OnRow = lambda _done, _of: None
+        self, candidate: Candidate, bundle: Path, champion: Champion | None, *, on_row: OnRow = lambda _: None
     ) -> Evaluation:
         """Run the gold set on a bundle, and on the champion beside it if one is given."""
         release_id = candidate.order.release_id

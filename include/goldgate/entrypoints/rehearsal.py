@@ -20,7 +20,7 @@ class Rehearsal:
 
 
 def rehearse(
-    playbook: Playbook, agent: str, *, source: str, by: str, rehearsal_id: str, on_row: OnRow = lambda _done, _of: None
+    playbook: Playbook, agent: str, *, source: str, by: str, rehearsal_id: str, on_row: OnRow = lambda _: None
 ) -> Rehearsal:
     """Check, evaluate beside the champion, build and judge an agent as a release would.
 
@@ -33,7 +33,7 @@ def rehearse(
 
 
 def rehearse_evaluation(
-    playbook: Playbook, agent: str, *, source: str, by: str, rehearsal_id: str, on_row: OnRow = lambda _done, _of: None
+    playbook: Playbook, agent: str, *, source: str, by: str, rehearsal_id: str, on_row: OnRow = lambda _: None
 ) -> Evaluation:
     """Check and evaluate an agent; `Playbook.judge` may follow.
 

@@ -7,13 +7,15 @@ An agent that fails on a row is scored on that row; nothing is lost and nothing 
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from goldgate.contracts.evaluation import ResultRow
+from pydantic_core import PydanticSerializationError
+
+from goldgate.contracts.evaluation import GoldSetPlan, Progress, ResultRow, Spent
 from goldgate.contracts.gold import GoldRow
-from goldgate.contracts.policy import Budgets
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
 from goldgate.domain.errors import PermanentError
 from goldgate.evals.score import score
@@ -49,11 +51,9 @@ def run_gold_set(
     rows: Sequence[GoldRow],
     *,
     agents: Mapping[str, Predict],
-    repeats: int,
-    concurrency: int,
-    seed: int,
-    budget: Budgets,
-    on_row: Callable[[int, int], None],
+    plan: GoldSetPlan,
+    on_row: Callable[[Progress], None],
+    spent: Spent = Spent(),  # noqa: B008 - frozen
     monotonic: Callable[[], float] = time.monotonic,
     trace_ids: Callable[[], str] = new_trace_id,
 ) -> dict[str, list[ResultRow]]:
@@ -63,35 +63,34 @@ def run_gold_set(
         rows: Questions with distinct ids.
         agents: Name to `predict`, each safe to call from several threads. One that raises, or returns anything but a
             response, makes a row with `error`.
-        repeats: How often each question is asked, at least 1.
-        concurrency: How many questions are open at a time, over all agents.
-        seed: Orders the questions, and which agent is asked first.
-        budget: What all agents together may use.
-        on_row: Told after each result, on the calling thread: how many there are, and how many there will be.
+        plan: How often each question is asked, and how many at a time. Its seed orders the questions, and which agent
+            is asked first. Its budget is what all agents together may use.
+        on_row: Told after each result, on the calling thread.
+        spent: What of the budget others used up that asked the same, and whose answers are lost.
         monotonic: Seconds on a clock that never goes back. Called from several threads.
         trace_ids: Makes the trace id that a request carries. Called from several threads.
 
     Raises:
-        GoldSetError: There is no row or no agent, two rows share an id, or a count is below 1.
+        GoldSetError: There is no row or no agent, or two rows share an id.
         BudgetExceededError: The money or the time ran out. Answers still open are abandoned.
     """
-    _check(rows, agents, repeats=repeats, concurrency=concurrency)
-    order = random.Random(seed)  # noqa: S311 - an order, not a secret
-    asks = list(_plan(len(rows), agents=list(agents), repeats=repeats, rng=order))
+    _check(rows, agents)
+    order = random.Random(plan.seed)  # noqa: S311 - an order, not a secret
+    asks = list(_plan(len(rows), agents=list(agents), repeats=plan.repeats, rng=order))
     answer = partial(_answer, rows=rows, agents=agents, monotonic=monotonic, trace_ids=trace_ids)
-    meter = _Meter(budget=budget, monotonic=monotonic, of=len(asks))
+    meter = _Meter(plan, spent=spent, monotonic=monotonic, of=len(asks))
     done: dict[_Ask, ResultRow] = {}
-    for ask, result in answer_concurrently(asks, answer, threads=concurrency, remaining_s=meter.remaining_s):
+    for ask, result in answer_concurrently(asks, answer, threads=plan.concurrency, remaining_s=meter.remaining_s):
         done[ask] = result
-        on_row(len(done), len(asks))
-        meter.add(result.cost_usd)
+        on_row(meter.counted(result.cost_usd))
+        meter.refuse_for_money()
     if len(done) < len(asks):
         meter.refuse_for_time()
     return {
         agent: [
             done[_Ask(agent=agent, position=position, repeat=repeat)]
             for position in range(len(rows))
-            for repeat in range(repeats)
+            for repeat in range(plan.repeats)
         ]
         for agent in agents
     }
@@ -100,22 +99,27 @@ def run_gold_set(
 class _Meter:
     """Holds an evaluation to its budget."""
 
-    def __init__(self, *, budget: Budgets, monotonic: Callable[[], float], of: int) -> None:
-        self._budget = budget
+    def __init__(self, plan: GoldSetPlan, *, spent: Spent, monotonic: Callable[[], float], of: int) -> None:
+        self._budget = plan.budget
         self._monotonic = monotonic
-        self._deadline = monotonic() + budget.max_evaluation_s
+        self._deadline = monotonic() + plan.budget.max_evaluation_s - spent.seconds
         self._of = of
         self._done = 0
+        self._before_usd = spent.usd
         self._spent_usd = 0.0
 
     def remaining_s(self) -> float:
         return self._deadline - self._monotonic()
 
-    def add(self, cost_usd: float) -> None:
+    def counted(self, cost_usd: float) -> Progress:
         self._done += 1
         self._spent_usd += cost_usd
-        if self._spent_usd > (granted := self._budget.max_evaluation_cost_usd):
-            self._refuse(f"USD {self._spent_usd:.4f}", f"USD {granted:g}", field="max_evaluation_cost_usd")
+        return Progress(done=self._done, of=self._of, spent_usd=self._spent_usd)
+
+    def refuse_for_money(self) -> None:
+        used_usd = self._before_usd + self._spent_usd
+        if used_usd > (granted := self._budget.max_evaluation_cost_usd):
+            self._refuse(f"USD {used_usd:.4f}", f"USD {granted:g}", field="max_evaluation_cost_usd")
 
     def refuse_for_time(self) -> None:
         granted = f"{self._budget.max_evaluation_s:g} s"
@@ -129,14 +133,11 @@ class _Meter:
         )
 
 
-def _check(rows: Sequence[GoldRow], agents: Mapping[str, Predict], *, repeats: int, concurrency: int) -> None:
-    if not rows or not agents or repeats < 1 or concurrency < 1:
-        raise GoldSetError(
-            f"Found {len(rows)} rows, {len(agents)} agents, {repeats} repeats and concurrency {concurrency}; "
-            "expected at least 1 of each."
-        )
-    ids = [row.id for row in rows]
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+def _check(rows: Sequence[GoldRow], agents: Mapping[str, Predict]) -> None:
+    if not rows or not agents:
+        raise GoldSetError(f"Found {len(rows)} rows and {len(agents)} agents; expected at least 1 of each.")
+    counts = Counter(row.id for row in rows)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
         raise GoldSetError(f"Found the row ids {', '.join(twice)} more than once in the gold set; make them distinct.")
 
 
@@ -163,7 +164,21 @@ def _answer(
     waited_ms = (monotonic() - started_s) * 1000
     # The caller's clock counts where the agent's own tells less: time before and after its measurement is waited too.
     response = response.model_copy(update={"latency_ms_total": max(response.latency_ms_total, waited_ms)})
-    return score(row, response, repeat=ask.repeat)
+    scored = score(row, response, repeat=ask.repeat)
+    if _is_text(scored):
+        return scored
+    failed = _failed(request, "contract: found half a surrogate pair (such as `\\ud83d`), expected whole characters")
+    kept = {"latency_ms_total": response.latency_ms_total, "usage": response.usage}
+    return score(row, failed.model_copy(update=kept), repeat=ask.repeat)
+
+
+def _is_text(result: ResultRow) -> bool:
+    """Whether a result can be written down: one that cannot would take all others with it."""
+    try:
+        result.model_dump_json()
+    except PydanticSerializationError:
+        return False
+    return True
 
 
 def _predict(predict: Predict, request: PredictRequest) -> PredictResponse:

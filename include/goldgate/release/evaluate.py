@@ -50,7 +50,7 @@ def evaluate_candidate(
         tracking: Where the run is logged.
         ledger: The history of decisions.
         clock: The time of day.
-        on_row: Told of progress: how many answers there are, and how many there will be.
+        on_row: Told of progress.
 
     Raises:
         PermanentError: See `measure_trial`.

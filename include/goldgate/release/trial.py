@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 from goldgate.contracts.documents import read_json
-from goldgate.contracts.evaluation import JUDGE_VERSION, Basis, ResultRow, Scorecard
+from goldgate.contracts.evaluation import JUDGE_VERSION, Basis, GoldSetPlan, Progress, ResultRow, Scorecard
 from goldgate.contracts.gold import GoldRow
-from goldgate.contracts.policy import Budgets, ReleasePolicy
+from goldgate.contracts.policy import ReleasePolicy
 from goldgate.contracts.release import Candidate
 from goldgate.domain.digest import Digest, short
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.delivery import Clock
 
-OnRow = Callable[[int, int], None]
+OnRow = Callable[[Progress], None]
+"""Told after every answer, or now and then."""
 
 CANDIDATE = "candidate"
 CHAMPION = "champion"
@@ -41,10 +42,7 @@ class RunGoldSet(Protocol):
         rows: Sequence[GoldRow],
         *,
         contestants: Mapping[str, Contestant],
-        repeats: int,
-        concurrency: int,
-        seed: int,
-        budget: Budgets,
+        plan: GoldSetPlan,
         on_row: OnRow,
     ) -> dict[str, list[ResultRow]]:
         """Return every result under its contestant.
@@ -121,6 +119,12 @@ class Trial:
         )
 
     @property
+    def plan(self) -> GoldSetPlan:
+        """How they are asked."""
+        how = self.policy.evaluation
+        return GoldSetPlan(repeats=how.repeats, concurrency=how.concurrency, seed=how.seed, budget=self.policy.budgets)
+
+    @property
     def contestants(self) -> dict[str, Contestant]:
         """Who is asked."""
         ours = {CANDIDATE: Contestant(bundle=self.bundle, bundle_digest=self.bundle_digest)}
@@ -162,10 +166,7 @@ def measure_trial(
     results = kit.run(
         trial.rows,
         contestants=trial.contestants,
-        repeats=plan.repeats,
-        concurrency=plan.concurrency,
-        seed=plan.seed,
-        budget=trial.policy.budgets,
+        plan=trial.plan,
         on_row=on_row,
     )
     seconds = max((clock.now() - started_at).total_seconds(), 0)

@@ -16,6 +16,7 @@ from random import Random
 import pytest
 
 from goldgate.contracts.documents import read_jsonl, read_yaml
+from goldgate.contracts.evaluation import GoldSetPlan
 from goldgate.contracts.gold import GoldRow
 from goldgate.contracts.policy import Budgets, ReleasePolicy
 from goldgate.contracts.prediction import PredictRequest
@@ -106,11 +107,8 @@ class TestPlainHelper:
             results = run_gold_set(
                 rows,
                 agents={PLAIN: agent.predict},
-                repeats=1,
-                concurrency=4,
-                seed=7,
-                budget=Budgets(),
-                on_row=lambda _done, _of: None,
+                plan=GoldSetPlan(repeats=1, concurrency=4, seed=7, budget=Budgets()),
+                on_row=lambda _: None,
             )[PLAIN]
 
         assert [result.error for result in results if result.error] == []
@@ -143,11 +141,8 @@ class TestPlainHelper:
             results = run_gold_set(
                 rows,
                 agents={"silent": agent.predict},
-                repeats=1,
-                concurrency=2,
-                seed=7,
-                budget=Budgets(),
-                on_row=lambda _done, _of: None,
+                plan=GoldSetPlan(repeats=1, concurrency=2, seed=7, budget=Budgets()),
+                on_row=lambda _: None,
             )["silent"]
 
         cost = measure("cost_usd", results, confidence_ratio=0.95, rng=Random(7))

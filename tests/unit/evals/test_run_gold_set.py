@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from goldgate.contracts.evaluation import GoldSetPlan, Spent
 from goldgate.contracts.policy import Budgets
 from goldgate.contracts.prediction import Usage
 from goldgate.evals.run import BudgetExceededError, GoldSetError, new_trace_id, run_gold_set
@@ -13,8 +14,11 @@ BUDGET = Budgets(max_evaluation_cost_usd=1, max_evaluation_s=60)
 
 
 def run(rows, agents, **more):
-    asked = {"repeats": 1, "concurrency": 1, "seed": 0, "budget": BUDGET, "on_row": lambda *_: None}
-    return run_gold_set(rows, agents=agents, **{**asked, "monotonic": ScriptedMonotonic(step_s=0), **more})
+    """Ask with a plan of one question at a time; fields of the plan, and all else, as it is given."""
+    plan = {"repeats": 1, "concurrency": 1, "seed": 0, "budget": BUDGET}
+    plan |= {name: more.pop(name) for name in [*plan] if name in more}
+    asked = {"plan": GoldSetPlan(**plan), "on_row": lambda _: None, "monotonic": ScriptedMonotonic(step_s=0)}
+    return run_gold_set(rows, agents=agents, **{**asked, **more})
 
 
 class TestRunGoldSet:
@@ -81,9 +85,11 @@ class TestRunGoldSet:
     def test_tells_of_every_result(self):
         told = []
 
-        run(gold_rows(3), {"a": ScriptedAgent(), "b": ScriptedAgent()}, on_row=lambda *progress: told.append(progress))
+        costly = ScriptedAgent({row.question: response(usage=Usage(cost_usd=0.25)) for row in gold_rows(3)})
+        run(gold_rows(3), {"a": costly, "b": ScriptedAgent()}, on_row=told.append)
 
-        assert told == [(done, 6) for done in range(1, 7)]
+        assert [(each.done, each.of) for each in told] == [(done, 6) for done in range(1, 7)]
+        assert told[-1].spent_usd == 0.75
 
     def test_stops_when_the_money_is_spent(self):
         costly = {row.question: response(usage=Usage(cost_usd=0.3)) for row in gold_rows(50)}
@@ -93,6 +99,26 @@ class TestRunGoldSet:
             run(gold_rows(50), {"a": agent})
 
         assert len(agent.asked) == 4
+
+    def test_counts_what_others_spent_on_the_same(self):
+        costly = ScriptedAgent({row.question: response(usage=Usage(cost_usd=0.3)) for row in gold_rows(50)})
+
+        with pytest.raises(BudgetExceededError, match=r"used USD 1\.1000 for 2 of 50 answers"):
+            run(gold_rows(50), {"a": costly}, spent=Spent(usd=0.5))
+        with pytest.raises(BudgetExceededError, match=r"used more than 60 s for [0-3] of 50 answers"):
+            run(gold_rows(50), {"a": ScriptedAgent()}, spent=Spent(seconds=50), monotonic=ScriptedMonotonic(step_s=5))
+
+    def test_keeps_a_row_whose_answer_no_file_can_hold(self):
+        """JSON may carry half a surrogate pair, where a text was cut within an emoji; UTF-8 cannot."""
+        agent = ScriptedAgent({"What is r1?": response("42 \ud83d", usage=Usage(cost_usd=0.3))})
+
+        found = run([gold_row("r1"), gold_row("r2")], {"a": agent})["a"]
+
+        assert [result.passed for result in found] == [False, True]
+        assert found[0].error is not None
+        assert found[0].error.startswith("contract: found half a surrogate pair")
+        assert found[0].cost_usd == 0.3
+        assert [type(result).model_validate_json(result.model_dump_json()) for result in found] == found
 
     def test_stops_when_the_time_is_over(self):
         with pytest.raises(BudgetExceededError, match=r"used more than 60 s for \d+ of 50 answers.*max_evaluation_s"):
@@ -109,17 +135,15 @@ class TestRunGoldSet:
         never.set()
 
     @pytest.mark.parametrize(
-        ("rows", "agents", "more"),
+        ("rows", "agents"),
         [
-            ([], {"a": ScriptedAgent()}, {}),
-            ([gold_row()], {}, {}),
-            ([gold_row()], {"a": ScriptedAgent()}, {"repeats": 0}),
-            ([gold_row()], {"a": ScriptedAgent()}, {"concurrency": 0}),
+            ([], {"a": ScriptedAgent()}),
+            ([gold_row()], {}),
         ],
     )
-    def test_refuses_to_ask_nothing(self, rows, agents, more):
+    def test_refuses_to_ask_nothing(self, rows, agents):
         with pytest.raises(GoldSetError, match="at least 1 of each"):
-            run(rows, agents, **more)
+            run(rows, agents)
 
     def test_refuses_rows_that_share_an_id(self):
         with pytest.raises(GoldSetError, match="row ids r1 more than once"):
