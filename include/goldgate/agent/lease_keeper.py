@@ -2,11 +2,13 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
+from goldgate.agent.pacing import pause_s
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.delivery import Clock
 from goldgate.ports.task_runs import Lease, LeaseLostError, TaskRunStore
@@ -32,6 +34,7 @@ class LeaseKeeper:
         clock: Clock,
         above: Callable[[], None] = lambda: None,
         every_s: float | None = None,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take over a lease that was just taken.
 
@@ -41,7 +44,9 @@ class LeaseKeeper:
             for_s: How long it holds without being renewed.
             clock: By which it ends.
             above: Raises if whoever asked for this run may not go on.
-            every_s: Time between renewals; if not given, half a second, or a third of a shorter `for_s`.
+            every_s: Time between renewals while they are answered fast; else longer, up to a third of `for_s`. If not
+                given, always half a second, or a third of a shorter `for_s`.
+            stopwatch: Seconds on a clock that nobody sets.
         """
         self.lease = lease
         self._store = store
@@ -49,6 +54,8 @@ class LeaseKeeper:
         self._clock = clock
         self._above = above
         self._every_s = min(for_s / _RENEWALS, _LONGEST_S) if every_s is None else every_s
+        self._longest_s = self._every_s if every_s is None else for_s / _RENEWALS
+        self._stopwatch = stopwatch
         self._until = self._end()
         self._lost: LeaseLostError | None = None
         self._done = threading.Event()
@@ -86,7 +93,9 @@ class LeaseKeeper:
             self._until = self._end()
 
     def _keep(self) -> None:
-        while not self._done.wait(self._every_s):
+        wait_s = self._every_s
+        while not self._done.wait(wait_s):
+            began_s = self._stopwatch()
             try:
                 self._store.renew(self.lease, for_s=self._for_s)
                 self._until = self._end()
@@ -96,6 +105,10 @@ class LeaseKeeper:
             except (OSError, PermanentError, TransientError) as error:
                 # Tried again: until somebody takes the run over it is still this process's.
                 _log.warning("task_run.renewal_failed", extra={"run": self.lease.run, "error": str(error)})
+                wait_s = self._every_s
+            else:
+                took_s = self._stopwatch() - began_s
+                wait_s = pause_s(self._every_s, took_s=took_s, longest_s=self._longest_s)
 
     def _end(self) -> datetime:
         return self._clock.now() + timedelta(seconds=self._for_s)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from goldgate.agent.lease_keeper import LeaseKeeper
+from goldgate.agent.pacing import pause_s
 from goldgate.agent.run_record import RunRecord
 from goldgate.contracts.prediction import PredictResponse
 from goldgate.contracts.run_mapping import narrowed
@@ -38,6 +39,8 @@ GRACE_S: Final = 0.6
 unknown fate. Together with a record it stays below the second within which a run has let go."""
 
 
+_LONGEST_DEAF_S: Final = 5.0
+"""Whoever says something to a run is heard after so long, however slowly its store answers."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,12 +58,14 @@ class Interruptions:
     clock: Clock
     stop: threading.Event
     listen_every_s: float = 0.0
-    """How often at most the store is asked for words; 0: each time. In between stands what was found and is left."""
+    """How often at most the store is asked for words; 0: each time. In between stands what was found and is left.
+
+    It is asked less often while it answers slowly."""
     grace_s: float = GRACE_S
     stopwatch: Callable[[], float] = time.monotonic
     calls_under_way: int = 0
     _stopping_since_s: float | None = field(default=None, init=False)
-    _listened_s: float | None = field(default=None, init=False)
+    _listens_at_s: float | None = field(default=None, init=False)
     _left: list[RunWord] = field(default_factory=list, init=False)
     """Words that were found and not acted on yet."""
 
@@ -99,8 +104,8 @@ class Interruptions:
             raise _interrupted(self.record.run)
 
     def _listen(self) -> None:
-        now_s = self.stopwatch()
-        if self._listened_s is not None and now_s - self._listened_s < self.listen_every_s:
+        began_s = self.stopwatch()
+        if self._listens_at_s is not None and began_s < self._listens_at_s:
             return
         try:
             words = self.store.words(self.record.run.metadata.name)
@@ -110,7 +115,8 @@ class Interruptions:
             _log.warning("task_run.not_listening", extra={"run": self.record.run.metadata.name, "error": str(error)})
         else:
             self._left = [word for word in words if not self.record.has_acted_on(word)]
-        self._listened_s = self.stopwatch()
+        now_s = self.stopwatch()
+        self._listens_at_s = now_s + pause_s(self.listen_every_s, took_s=now_s - began_s, longest_s=_LONGEST_DEAF_S)
 
     def _check_stop(self) -> None:
         if not self.stop.is_set():

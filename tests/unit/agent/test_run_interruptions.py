@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -21,9 +22,12 @@ class AskedStore(InMemoryTaskRunStore):
 
     asked = 0
     is_away = False
+    takes: Callable[[], None] = staticmethod(lambda: None)
+    """Lets pass what an answer takes."""
 
     def words(self, name: str) -> list[RunWord]:
         self.asked += 1
+        self.takes()
         if self.is_away:
             raise TransientError("nobody answers")
         return list(super().words(name))
@@ -85,6 +89,21 @@ class TestListening:
             listener.hear()
 
         assert listener.store.asked == 10
+
+    @pytest.mark.parametrize(("takes_s", "asked"), [(0.01, 20), (0.1, 10), (0.25, 4), (3.0, 3)])
+    def test_asks_a_slow_store_less_often_and_yet_hears_after_five_seconds(self, takes_s: float, asked: int):
+        listener = Listener(listen_every_s=1.0)
+
+        def take() -> None:
+            listener.now_s += takes_s
+
+        listener.store.takes = take  # type: ignore[method-assign]
+
+        while listener.now_s < 20:
+            listener.now_s += 0.01
+            listener.hear()
+
+        assert listener.store.asked == asked
 
     def test_hears_who_cancels_at_the_next_look(self):
         listener = Listener(listen_every_s=1.0)

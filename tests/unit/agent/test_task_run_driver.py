@@ -1,5 +1,6 @@
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -591,6 +592,29 @@ class TestALeaseThatIsLost:
             assert renewed.wait(10)
 
             keeper.check()
+
+    @pytest.mark.parametrize(("took_s", "least_s"), [(0.0, 0.0), (0.01, 0.2), (100.0, 1.0)])
+    def test_is_renewed_less_often_while_the_store_answers_slowly(self, took_s: float, least_s: float):
+        """Up to a third of the time that it holds."""
+        clock, now, renewed = FrozenClock(), [0.0], []
+        enough = threading.Event()
+
+        class Slow(InMemoryTaskRunStore):
+            def renew(self, lease, *, for_s):
+                renewed.append(time.monotonic())
+                now[0] += took_s
+                super().renew(lease, for_s=for_s)
+                if len(renewed) == 3:
+                    enough.set()
+
+        store = Slow(clock=clock)
+        store.create(task_run())
+        lease = store.take("run", owner="one", for_s=3)
+
+        with LeaseKeeper(store, lease, for_s=3, clock=clock, every_s=0.001, stopwatch=lambda: now[0]):
+            assert enough.wait(30)
+
+        assert renewed[2] - renewed[1] >= least_s
 
     def test_is_not_lost_while_it_is_renewed(self):
         clock = FrozenClock()
