@@ -4,9 +4,9 @@ import errno
 import platform
 import secrets
 import shutil
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import distributions
 from pathlib import Path
 
 from goldgate.agent.bundle import AGENTS_FOLDER, copy_folder, read_manifest, seal, sub_bundle, verify_bundle
@@ -175,12 +175,11 @@ def _move(staging: Path, target: Path) -> None:
 
 
 def _corpus(agent: AgentFolder, *, copied: Path, env: Mapping[str, str], cache: Path | None) -> list[CorpusRow]:
-    before = digest_files(copied)
-    if cache is None:
+    before, corpus = digest_files(copied), agent.agent.spec.corpus
+    if cache is None or not (corpus.files or corpus.builder):
         return _built_in(copied, agent, env=env, before=before)
     # Everything a builder can see: the folder, the interpreter, and the packages installed for it.
-    installed = sorted(f"{each.name}=={each.version}" for each in distributions())
-    key = digest_json([before, platform.python_version(), platform.system(), installed])
+    key = digest_json([before, platform.python_version(), platform.system(), _installed()])
     kept = cache / f"{key}.jsonl"
     if kept.exists():
         return read_jsonl(kept, CorpusRow)
@@ -190,6 +189,19 @@ def _corpus(agent: AgentFolder, *, copied: Path, env: Mapping[str, str], cache: 
     half.write_bytes(write_corpus(rows))
     half.replace(kept)
     return rows
+
+
+def _installed() -> list[str]:
+    """Name the packages of this interpreter with their versions, by the folders of their metadata.
+
+    `importlib.metadata.distributions` reads a file for each: 0.5 s for 260 packages, at every freeze.
+    """
+    return sorted(
+        found.name
+        for place in sys.path
+        for kind in ("dist-info", "egg-info")
+        for found in Path(place).glob(f"*.{kind}")
+    )
 
 
 def _built_in(

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +124,24 @@ class TestFreezeAgent:
             freeze_agent(made, into=tmp_path / "bundles", env=ENV, corpus_cache=cache)
 
         assert (tmp_path / "count").read_text() == "xx"
+
+    def test_builds_a_corpus_again_when_a_package_has_another_version(self, tmp_path, monkeypatch):
+        """A builder may import it."""
+        made = folder(
+            tmp_path, "corpus: {builder: build.py}\nretrieval: {mode: lexical}\n", **{"build.py": COUNTING_BUILDER}
+        )
+        monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+        for version in ("1", "1", "2"):
+            shutil.rmtree(tmp_path / "packages", ignore_errors=True)
+            (tmp_path / "packages" / f"parser-{version}.dist-info").mkdir(parents=True)
+            freeze_agent(made, into=tmp_path / "bundles", env=ENV, corpus_cache=tmp_path / "cache")
+
+        assert (tmp_path / "count").read_text() == "xx"
+
+    def test_keeps_no_corpus_of_an_agent_without_one(self, tmp_path):
+        freeze_agent(folder(tmp_path, ""), into=tmp_path / "bundles", env=ENV, corpus_cache=tmp_path / "cache")
+
+        assert not (tmp_path / "cache").exists()
 
 
 class TestWhatJudges:
