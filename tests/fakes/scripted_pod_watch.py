@@ -24,6 +24,8 @@ class ScriptedPodWatch:
     overs: list[bool | TransientError] = field(default_factory=list)
     """What each look at the run says; the last one again and again."""
     asked_since: str | None = None
+    listened: int = 0
+    """How often somebody began to listen."""
     is_closed: bool = False
 
     async def facts(self, pod: str) -> AsyncGenerator[PodFacts | None, None]:
@@ -37,6 +39,7 @@ class ScriptedPodWatch:
 
     async def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:  # noqa: ARG002 - the port's
         self.asked_since = since
+        self.listened += 1
         for line in self.said:
             await asyncio.sleep(self.said_after_s)
             yield line

@@ -45,6 +45,8 @@ class PodFollower:
     _told: str = field(default="", init=False)
     _facts: PodFacts | None = field(default=None, init=False)
     _heard: int = field(default=0, init=False)
+    _has_begun: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """A pod that has not has no log, and to ask for one again and again costs more than all the rest."""
 
     async def follow(self) -> Watched:
         """Wait until the run is over, or its pod ended, is gone, or cannot start."""
@@ -89,6 +91,8 @@ class PodFollower:
             # A pod that could not be made has to be tried again, only not at once.
             return None if is_new else f"Pod `{self.pod}` is not there."
         self._facts = facts
+        if facts.phase is not PodPhase.PENDING:
+            self._has_begun.set()
         count = Launches(launched=1, pod=self.pod, is_made=True)
         run = RunFacts(name=self.run)
         match decide(run, pod=facts, count=count, policy=self.policy, now=self.clock.now()):
@@ -129,6 +133,7 @@ class PodFollower:
                 await changes.put(facts)
 
     async def _listen(self) -> None:
+        await self._has_begun.wait()
         async with aclosing(self.watch.lines(self.pod, since=self.log_until)) as lines:
             async for line in lines:
                 self.log_until = line.stamp

@@ -66,6 +66,14 @@ class TestFollow:
 
         assert said == ["its node is drained"]
 
+    @pytest.mark.parametrize(("found", "listened"), [([PENDING, None], 0), ([PENDING, RUNNING, None], 1), ([ENDED], 1)])
+    def test_asks_for_the_log_of_a_pod_that_began(self, found: list[PodFacts | None], listened: int):
+        watch = ScriptedPodWatch(found=found)
+
+        followed(watch)
+
+        assert watch.listened == listened
+
     def test_says_that_a_log_stopped_short_of_its_end(self):
         line = LogLine(stamp="2026-11-21T18:00:00Z", text="begun")
 
