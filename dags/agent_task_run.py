@@ -47,7 +47,7 @@ with DAG(
         "max_cost_usd": Param(
             None,
             type=["null", "number"],
-            minimum=0,
+            exclusiveMinimum=0,
             title="Cost limit",
             description="US dollars that it may cost. Its agent's own limit holds too.",
         ),

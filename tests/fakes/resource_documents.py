@@ -54,6 +54,13 @@ REFUSED: Final[dict[str, Document]] = {
     "a run of a task and an agent": run(taskRef="t", agentRef="a"),
     "a run of a task and a message": run(taskRef="t", userMessage="m"),
     "an empty message": run(agentRef="a", userMessage=""),
+    "a run at a depth that no agent comes to": run(taskRef="t", depth=9),
+    "a run below another that may use too many steps": run(taskRef="t", depth=1, limits={"maxSteps": 101}),
+    "a deadline that no clock shows": run(taskRef="t", deadlineSeconds=1e300),
+    **{
+        f"a run that may use nothing: {limit}": run(taskRef="t", limits={limit: 0})
+        for limit in ("maxSteps", "timeoutSeconds", "maxTokens", "maxCostUsd")
+    },
     # names
     "a name with a dot": {**run(taskRef="t"), "metadata": {"name": "a.b"}},
     "a name in capitals": {**run(taskRef="t"), "metadata": {"name": "A"}},

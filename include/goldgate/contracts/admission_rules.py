@@ -89,6 +89,16 @@ _TASK_RUN: Final = (
         reason="FieldValueRequired",
         at=".userMessage",
     ),
+    Rule(
+        cel="(has(self.depth) && self.depth > 0) || !has(self.limits) || ("
+        + " && ".join(
+            f"(!has(self.limits.{limit}) || self.limits.{limit} > {nothing})"
+            for limit, nothing in (("maxSteps", 0), ("timeoutSeconds", 0.0), ("maxTokens", 0), ("maxCostUsd", 0.0))
+        )
+        + ")",
+        message="limits above 0: a run that may use nothing is over before it begins",
+        at=".limits",
+    ),
     _FROZEN,
 )
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.bounds import LONGEST_WORK_SECONDS, MOST_PARTS
 from goldgate.contracts.resource_parts import Resource
 from goldgate.contracts.task_runs import TaskRun, TaskRunStatus
 from goldgate.domain.runs.state import Phase, Status
@@ -57,7 +58,7 @@ class HeldStatus(ResourceContract):
     """Empty: it was given back."""
     epoch: int = Field(default=0, ge=0)
     renew_time: datetime | None = None
-    lease_seconds: float = Field(default=0, ge=0)
+    lease_seconds: float = Field(default=0, ge=0, le=LONGEST_WORK_SECONDS)
 
 
 class StoredText(ResourceContract):
@@ -66,7 +67,7 @@ class StoredText(ResourceContract):
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     """SHA-256 of the whole text in UTF-8."""
     size_bytes: int = Field(ge=0)
-    parts: int = Field(ge=1)
+    parts: int = Field(ge=1, le=MOST_PARTS)
 
 
 class ClusterTaskRunStatus(TaskRunStatus):
@@ -88,8 +89,8 @@ class PartSpec(ResourceContract):
 
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of the whole text."""
-    index: int = Field(ge=0)
-    count: int = Field(ge=1)
+    index: int = Field(ge=0, lt=MOST_PARTS)
+    count: int = Field(ge=1, le=MOST_PARTS)
     text: str = Field(max_length=PART_CHARS)
 
 

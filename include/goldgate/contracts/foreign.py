@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from goldgate.contracts.base import Contract, ResourceContract
+from goldgate.contracts.bounds import LONGEST_WORK_SECONDS, MOST_CHARS, MOST_TOKENS, MOST_USD
 from goldgate.contracts.llm import Price
 from goldgate.contracts.prediction import Reported, ToolCall
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, RelativePath, Resource
@@ -29,7 +30,7 @@ _WORD: Final = "[A-Za-z_][A-Za-z0-9_]*"
 _CALLABLE: Final = rf"^{_WORD}(\.{_WORD})*:{_WORD}(\.{_WORD})*$"
 OURS_TO_SET: Final = frozenset({"HOME", "TMPDIR", "TRACEPARENT", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"})
 
-_MOST_TOKENS: Final = 10**12
+_MOST_COUNTED: Final = 10**12
 """More in one answer is a mistake of whoever counted, and too much for a float to price."""
 
 
@@ -111,11 +112,11 @@ class ForeignModel(ResourceContract):
 class ForeignLimits(ResourceContract):
     """What one request may use. Tokens and money are counted after the fact: the agent is asked once."""
 
-    timeout_seconds: float = Field(default=30, gt=0, le=86_400)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_cost_usd: float | None = Field(default=None, gt=0)
-    max_question_chars: int = Field(default=20_000, ge=1)
-    max_input_chars: int = Field(default=200_000, ge=1)
+    timeout_seconds: float = Field(default=30, gt=0, le=LONGEST_WORK_SECONDS)
+    max_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
+    max_cost_usd: float | None = Field(default=None, gt=0, le=MOST_USD)
+    max_question_chars: int = Field(default=20_000, ge=1, le=MOST_CHARS)
+    max_input_chars: int = Field(default=200_000, ge=1, le=MOST_CHARS)
     max_answer_bytes: int = Field(default=1_000_000, ge=1_000, le=64_000_000)
     """Of a whole response. A longer one is an error."""
 
@@ -190,12 +191,12 @@ ForeignAgent = PythonAgent | EndpointAgent
 class ForeignUsage(Contract):
     """What a callable used for one answer."""
 
-    tokens_in: int = Field(default=0, ge=0, le=_MOST_TOKENS)
-    tokens_out: int = Field(default=0, ge=0, le=_MOST_TOKENS)
-    tokens_cached: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    tokens_in: int = Field(default=0, ge=0, le=_MOST_COUNTED)
+    tokens_out: int = Field(default=0, ge=0, le=_MOST_COUNTED)
+    tokens_cached: int = Field(default=0, ge=0, le=_MOST_COUNTED)
     cost_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Left out: by the price in `agent.yaml`."""
-    llm_calls: int | None = Field(default=None, ge=0, le=_MOST_TOKENS)
+    llm_calls: int | None = Field(default=None, ge=0, le=_MOST_COUNTED)
     """0 says that no model was asked: then no tokens are a fact, and not a hole."""
 
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.bounds import MOST_BYTES, MOST_REQUESTS, MOST_TOKENS, MOST_USD
 from goldgate.contracts.resource_parts import FromEnv, Resource
 from goldgate.domain.models.providers import PROVIDERS, address_problem
 
@@ -39,9 +40,9 @@ OURS_TO_WRITE: Final = frozenset(
 class Price(ResourceContract):
     """What an endpoint charges, in US dollars for a million tokens."""
 
-    input_usd_per_million_tokens: float = Field(ge=0)
-    cached_input_usd_per_million_tokens: float = Field(ge=0)
-    output_usd_per_million_tokens: float = Field(ge=0)
+    input_usd_per_million_tokens: float = Field(ge=0, le=MOST_USD)
+    cached_input_usd_per_million_tokens: float = Field(ge=0, le=MOST_USD)
+    output_usd_per_million_tokens: float = Field(ge=0, le=MOST_USD)
 
 
 class SamplingParameters(ResourceContract):
@@ -49,12 +50,12 @@ class SamplingParameters(ResourceContract):
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     seed: int | None = None
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     stop: list[str] | None = Field(default=None, min_length=1, max_length=4)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     """What reasoning models take in place of `maxTokens`."""
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
@@ -82,7 +83,7 @@ class SamplingParameters(ResourceContract):
 class BreakerSpec(ResourceContract):
     """When an endpoint that fails is left alone for a while. One breaker an endpoint and model, in each process."""
 
-    failures: int = Field(default=5, ge=1)
+    failures: int = Field(default=5, ge=1, le=MOST_REQUESTS)
     """So many calls in a row that failed after their retries, and it opens."""
     open_seconds: float = Field(default=30, gt=0, le=3600)
     """So long nothing is sent; then one call tries."""
@@ -109,8 +110,8 @@ class LLMSpec(ResourceContract):
     """For one attempt."""
     max_retries: int = Field(default=2, ge=0, le=10)
     """After a failure that may pass."""
-    max_request_bytes: int = Field(default=8_000_000, ge=1_000)
-    max_response_bytes: int = Field(default=8_000_000, ge=1_000)
+    max_request_bytes: int = Field(default=8_000_000, ge=1_000, le=MOST_BYTES)
+    max_response_bytes: int = Field(default=8_000_000, ge=1_000, le=MOST_BYTES)
     breaker: BreakerSpec = BreakerSpec()
 
     @model_validator(mode="after")

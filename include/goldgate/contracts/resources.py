@@ -10,6 +10,16 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.bounds import (
+    LONGEST_WORK_SECONDS,
+    MOST_CHARS,
+    MOST_DEPTH,
+    MOST_REQUESTS,
+    MOST_STEPS,
+    MOST_TOKENS,
+    MOST_USD,
+    MOST_WEIGHT,
+)
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, RelativePath, Resource
 from goldgate.domain.bounded_pattern import pattern_problem
 from goldgate.domain.prompt_variables import VariableProblem, system_problems, user_problems
@@ -121,7 +131,7 @@ class Fallback(ResourceContract):
 
     llm: Name | None = None
     """Name of an LLM."""
-    context_tokens: int | None = Field(default=None, ge=200)
+    context_tokens: int | None = Field(default=None, ge=200, le=MOST_TOKENS)
     """Of the conversation, the definitions of tools not counted."""
 
     @model_validator(mode="after")
@@ -144,9 +154,9 @@ class CorpusSpec(ResourceContract):
 class LongQuestion(ResourceContract):
     """Retrieval for questions above a length, which often ask several things at once."""
 
-    over_tokens: int = Field(ge=1)
+    over_tokens: int = Field(ge=1, le=MOST_TOKENS)
     k: int = Field(ge=1, le=200)
-    context_tokens: int = Field(ge=1)
+    context_tokens: int = Field(ge=1, le=MOST_TOKENS)
 
 
 class EmbedderSpec(ResourceContract):
@@ -180,11 +190,11 @@ class RetrievalSpec(ResourceContract):
     """How many passages each ranking contributes before fusion and reranking."""
     k: int = Field(default=5, ge=1, le=200)
     """How many passages are given to the model, if the token budget lets them."""
-    context_tokens: int = Field(default=1200, ge=1)
+    context_tokens: int = Field(default=1200, ge=1, le=MOST_TOKENS)
     """Budget for all passages together. A passage that does not fit is cut, and the cut is marked."""
-    lexical_weight: float = Field(default=1.0, ge=0)
+    lexical_weight: float = Field(default=1.0, ge=0, le=MOST_WEIGHT)
     """Of the ranking by words, when both are fused."""
-    vector_weight: float = Field(default=1.0, ge=0)
+    vector_weight: float = Field(default=1.0, ge=0, le=MOST_WEIGHT)
     """Of the ranking by vectors."""
     reranker: Literal["none", "late-interaction"] = "none"
     """What orders the candidates once more."""
@@ -230,35 +240,35 @@ class PromptSpec(ResourceContract):
 class AgentLimits(ResourceContract):
     """What one request may use before it is ended with a clear reason."""
 
-    max_steps: int = Field(default=4, ge=1, le=100)
+    max_steps: int = Field(default=4, ge=1, le=MOST_STEPS)
     """Model calls."""
-    timeout_seconds: float = Field(default=30, gt=0, le=86_400)
+    timeout_seconds: float = Field(default=30, gt=0, le=LONGEST_WORK_SECONDS)
     """Time worked; waiting for a person is no work."""
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     """Read and written together, sub-agents included."""
-    max_cost_usd: float | None = Field(default=None, gt=0)
+    max_cost_usd: float | None = Field(default=None, gt=0, le=MOST_USD)
     """Sub-agents included."""
     max_parallel_calls: int = Field(default=8, ge=1, le=64)
     """Tool calls side by side; more in one reply are not made, and the model is told."""
-    max_depth: int = Field(default=2, ge=0, le=8)
+    max_depth: int = Field(default=2, ge=0, le=MOST_DEPTH)
     """How deep agents may ask agents."""
-    context_window_tokens: int = Field(default=32_000, ge=500)
+    context_window_tokens: int = Field(default=32_000, ge=500, le=MOST_TOKENS)
     """What is sent to the model in one call, definitions of tools included. A longer conversation is compacted for
     sending. A model whose window holds the answer as well needs room for that beside it."""
-    max_result_tokens: int = Field(default=4_000, ge=16)
+    max_result_tokens: int = Field(default=4_000, ge=16, le=MOST_TOKENS)
     """What the model reads of one tool's result; the rest is cut, and the cut is marked."""
-    max_question_chars: int = Field(default=20_000, ge=1)
+    max_question_chars: int = Field(default=20_000, ge=1, le=MOST_CHARS)
     """The question with its attachments."""
-    max_input_chars: int = Field(default=200_000, ge=1)
+    max_input_chars: int = Field(default=200_000, ge=1, le=MOST_CHARS)
     """Everything a caller sends: question, attachments, and the earlier turns."""
 
 
 class RateLimit(ResourceContract):
     """How often one caller may ask."""
 
-    requests_per_minute: float = Field(gt=0)
+    requests_per_minute: float = Field(gt=0, le=MOST_REQUESTS)
     """In the long run."""
-    burst: int = Field(default=10, ge=1)
+    burst: int = Field(default=10, ge=1, le=MOST_REQUESTS)
     """So many at once, after a pause."""
 
 

@@ -6,6 +6,14 @@ from typing import Literal
 from pydantic import Field, JsonValue, model_validator
 
 from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.bounds import (
+    LONGEST_DEADLINE_SECONDS,
+    LONGEST_WORK_SECONDS,
+    MOST_DEPTH,
+    MOST_STEPS,
+    MOST_TOKENS,
+    MOST_USD,
+)
 from goldgate.contracts.resource_parts import Name, Resource
 from goldgate.domain.runs.state import Fate, Nature, Need, Phase, Stage, Status
 
@@ -29,13 +37,13 @@ class Task(Resource):
 class RunLimits(ResourceContract):
     """What a run may use, beside the limits of its agent: the narrower holds."""
 
-    max_steps: int | None = Field(default=None, ge=0)
+    max_steps: int | None = Field(default=None, ge=0, le=MOST_STEPS)
     """Model calls."""
-    timeout_seconds: float | None = Field(default=None, ge=0)
+    timeout_seconds: float | None = Field(default=None, ge=0, le=LONGEST_WORK_SECONDS)
     """Time worked; waiting for a person is no work."""
-    max_tokens: int | None = Field(default=None, ge=0)
+    max_tokens: int | None = Field(default=None, ge=0, le=MOST_TOKENS)
     """Read and written together, sub-agents included."""
-    max_cost_usd: float | None = Field(default=None, ge=0)
+    max_cost_usd: float | None = Field(default=None, ge=0, le=MOST_USD)
     """Sub-agents included."""
 
 
@@ -48,10 +56,10 @@ class TaskRunSpec(ResourceContract):
     """Name of the Agent that is asked."""
     user_message: str | None = Field(default=None, min_length=1)
     """What it is asked."""
-    deadline_seconds: float | None = Field(default=None, gt=0)
+    deadline_seconds: float | None = Field(default=None, gt=0, le=LONGEST_DEADLINE_SECONDS)
     """After its start the run must be over by then, waiting included."""
     limits: RunLimits = RunLimits()
-    depth: int = Field(default=0, ge=0)
+    depth: int = Field(default=0, ge=0, le=MOST_DEPTH)
     """How many agents stand above this one: 0 for a run that a person or a program started."""
 
     @model_validator(mode="after")
@@ -68,6 +76,14 @@ class TaskRunSpec(ResourceContract):
             raise ValueError(msg)
         if direct and self.user_message is None:
             msg = "`userMessage`: no message is given for `agentRef`"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _may_use_something(self) -> "TaskRunSpec":
+        # What is left of the limits of an asking agent may be nothing, and its answer says so.
+        if self.depth == 0 and 0 in self.limits.model_dump().values():
+            msg = "limits above 0: a run that may use nothing is over before it begins"
             raise ValueError(msg)
         return self
 

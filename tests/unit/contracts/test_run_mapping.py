@@ -52,8 +52,8 @@ states = st.builds(
     calls=st.lists(calls, max_size=2).map(tuple),
     limits=st.builds(
         Limits,
-        max_steps=counts,
-        timeout_s=amounts,
+        max_steps=st.integers(0, 100),
+        timeout_s=st.floats(0, 86_400),
         max_tokens=st.none() | counts,
         max_cost_usd=st.none() | amounts,
     ),
