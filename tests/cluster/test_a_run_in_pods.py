@@ -1,10 +1,14 @@
 """A TaskRun as a pod answers as it does here, by an agent whose bundle came out of the cluster."""
 
 import pytest
+import yaml
+from pydantic import JsonValue
 
 from goldgate.domain.errors import PermanentError
+from goldgate.entrypoints import pod_tasks
 from tests.cluster.tending import Tended
-from tests.cluster.world import ANSWER, Place
+from tests.cluster.world import AGENT, ANSWER, Place, pod_settings
+from tests.waiting import until
 
 
 class TestARun:
@@ -26,3 +30,18 @@ class TestARun:
 
         assert len(place.world.booked) == 1
         assert place.cluster.kubectl("get", "taskruns", "-o", "name") == ""
+
+    def test_ends_by_its_deadline_though_its_pod_may_yet_start(self, place: Place):
+        """By what the pods of this test may take to start, it would be five minutes late."""
+        spec = pod_settings(place.cluster, place.world)
+        spec["spec"]["resources"]["requests"]["cpu"] = "1000"
+        place.settings_file.write_text(yaml.safe_dump(spec))
+        asked: dict[str, JsonValue] = {"agent": AGENT, "user_message": "Book the blue room.", "deadline_s": 5}
+        # What keeps its pod from starting is recorded: from then on its time runs.
+        until(lambda: "Unschedulable" in str(pod_tasks.tend_task("r1", asked, place.access)["reason"]))
+
+        told = Tended(place, "r1", spec=asked).begin().over(within_s=120)
+
+        assert told["phase"] == "Failed"
+        assert told["reason"].startswith("deadline: it had to be over by ")
+        until(lambda: place.cluster.kubectl("get", "pods", "-o", "name") == "")

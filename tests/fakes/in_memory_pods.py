@@ -1,6 +1,6 @@
 """Pods in memory, with the rules of the API server as far as launchers see them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,6 +20,8 @@ class InMemoryPods:
     """Those that made a pod."""
     ended: list[str] = field(default_factory=list)
     pods: dict[str, PodFacts] = field(default_factory=dict)
+    before_look: Callable[[], object] | None = None
+    """What happens just before the next look."""
 
     def launch(self, order: PodOrder) -> None:
         if self.refuses is not None:
@@ -29,6 +31,9 @@ class InMemoryPods:
             self.pods[order.name] = PodFacts(name=order.name, phase=PodPhase.PENDING, owner=order.run_uid)
 
     def look(self, name: str, *, run_uid: str) -> PodFacts | None:
+        happens, self.before_look = self.before_look, None
+        if happens is not None:
+            happens()
         found = self.pods.get(name)
         return found if found is not None and found.owner == run_uid else None
 
@@ -58,8 +63,14 @@ class InMemoryLaunchCounts:
     counts: dict[str, Launches] = field(default_factory=dict)
     versions: int = 0
     is_leaving: bool = False
+    is_gone: bool = False
+    """There is no run any more."""
+    after_move: Callable[[], object] = lambda: None
+    """What happens once a count was written."""
 
     def read(self, run: str) -> Counted | None:
+        if self.is_gone:
+            return None
         count = self.counts.get(run)
         mark = None if count is None else repr(count)
         return Counted(
@@ -75,4 +86,5 @@ class InMemoryLaunchCounts:
             return False
         self.counts[run] = to
         self.versions += 1
+        self.after_move()
         return True

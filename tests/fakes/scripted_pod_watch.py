@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from goldgate.domain.errors import TransientError
 from goldgate.domain.runs.pods import PodFacts
-from goldgate.ports.pods import AppliedRun, LogLine
+from goldgate.ports.pods import AppliedRun, LogLine, RunStands
 
 
 @dataclass
@@ -23,6 +24,10 @@ class ScriptedPodWatch:
     """What is raised once all was told."""
     overs: list[bool | TransientError] = field(default_factory=list)
     """What each look at the run says; the last one again and again."""
+    deadline: datetime | None = None
+    """Of the run, as each look says."""
+    looks: int = 0
+    """At the run."""
     asked_since: str | None = None
     listened: int = 0
     """How often somebody began to listen."""
@@ -46,11 +51,12 @@ class ScriptedPodWatch:
         if self.is_cut:
             await asyncio.Event().wait()
 
-    async def is_over(self, run: str) -> bool:  # noqa: ARG002 - the port's signature
+    async def stands(self, run: str) -> RunStands:  # noqa: ARG002 - the port's signature
+        self.looks += 1
         said = self.overs.pop(0) if len(self.overs) > 1 else (self.overs or [False])[0]
         if isinstance(said, TransientError):
             raise said
-        return said
+        return RunStands(is_over=said, deadline=self.deadline)
 
     async def untended(self) -> AsyncGenerator[AppliedRun, None]:
         for each in ():

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from goldgate.agent.lease_keeper import LeaseKeeper
@@ -27,6 +27,7 @@ from goldgate.domain.runs.events import (
     ToolReturned,
     ToolWaits,
 )
+from goldgate.domain.runs.limits import deadline_after
 from goldgate.domain.runs.machine import advance
 from goldgate.domain.runs.state import Call, Fate, RunState
 from goldgate.domain.runs.steps import IllegalTransitionError
@@ -38,9 +39,9 @@ GRACE_S: Final = 0.6
 """How long calls that are under way may still come back after the process was asked to end: a call that does not has an
 unknown fate. Together with a record it stays below the second within which a run has let go."""
 
-
 _LONGEST_DEAF_S: Final = 5.0
 """Whoever says something to a run is heard after so long, however slowly its store answers."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -163,9 +164,7 @@ def misfit(calls: Sequence[Call], word: RunWord) -> str | None:
 
 def deadline_of(run: TaskRun) -> datetime | None:
     """Tell when a run has to be over; None if it never has, or was not begun."""
-    if run.spec.deadline_seconds is None or run.status.start_time is None:
-        return None
-    return run.status.start_time + timedelta(seconds=run.spec.deadline_seconds)
+    return deadline_after(run.status.start_time, run.spec.deadline_seconds)
 
 
 def _interrupted(run: TaskRun) -> RunInterruptedError:

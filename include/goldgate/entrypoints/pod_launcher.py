@@ -24,6 +24,7 @@ from goldgate.domain.runs.launching import (
     WAITS,
     AskPerson,
     Decision,
+    Expire,
     Fail,
     Follow,
     Launch,
@@ -182,6 +183,7 @@ class PodLauncher:
             is_over=status.phase.is_terminal,
             waits_for_person=not status.phase.is_terminal and not self.recorder.has_work(run),
             waits_for_agent=status.progress.waits_for_agent,
+            deadline=deadline_of(run),
             moved_at=own[-1].at if own else None,
             has_let_go=bool(own) and own[-1].reason == INTERRUPTED_REASON,
         )
@@ -193,6 +195,8 @@ class PodLauncher:
                 return self._launched(seen, seen.decision.count)
             case Fail(advice=advice):
                 return self._failed(seen, advice)
+            case Expire(is_left=is_left):
+                return self._expired(seen, is_left=is_left)
             case Over() | AskPerson() | WaitForAgent():
                 self._tidy(seen)
                 return seen.decision
@@ -202,9 +206,9 @@ class PodLauncher:
 
     def _launched(self, seen: Seen, count: Launches) -> Decision | None:
         name = seen.run.metadata.name
-        self._note_dead(seen, count)
+        self._note_dead(name, up_to=count.launched - 1)
         try:
-            if self._ends_without_pod(seen.run):
+            if self._is_cancelled(name):
                 self.recorder.settle(name, agent_problem="it is over")
                 return None
             needed = self._needed(seen.run)
@@ -219,16 +223,24 @@ class PodLauncher:
             return WaitForPod(detail=str(error))
         return self._made(seen, counted, needed)
 
-    def _note_dead(self, seen: Seen, count: Launches) -> None:
-        """Remember which pods cannot hold a lease any more: all before the one that is to be made."""
-        self.dead.update(OWNER + pod_name(seen.run.metadata.name, number) for number in range(1, count.launched))
+    def _expired(self, seen: Seen, *, is_left: bool) -> Decision | None:
+        """Have a run end whose time is over, as its own process would."""
+        name, launched = seen.run.metadata.name, seen.counted.launches.launched
+        self._note_dead(name, up_to=launched if is_left else launched - 1)
+        try:
+            self.recorder.settle(name, agent_problem="its time is over")
+        except RunHeldError as error:
+            # Its pod has just begun after all, or somebody else is about to end it.
+            return WaitForPod(detail=str(error))
+        return None
 
-    def _ends_without_pod(self, run: TaskRun) -> bool:
+    def _note_dead(self, name: str, *, up_to: int) -> None:
+        """Remember which pods cannot hold a lease any more: all up to that number."""
+        self.dead.update(OWNER + pod_name(name, number) for number in range(1, up_to + 1))
+
+    def _is_cancelled(self, name: str) -> bool:
         """Whether all that is left to do is to end it."""
-        deadline = deadline_of(run)
-        if deadline is not None and self.recorder.clock.now() >= deadline:
-            return True
-        return any(word.cancels for word in self.recorder.store.words(run.metadata.name))
+        return any(word.cancels for word in self.recorder.store.words(name))
 
     def _needed(self, run: TaskRun) -> "_Needed | None":
         """Find what the pod needs. None: it is not there, and that is recorded."""

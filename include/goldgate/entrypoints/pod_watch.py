@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from goldgate.domain.errors import TransientError
-from goldgate.domain.runs.launching import Follow, RunFacts, WaitForPod, decide
+from goldgate.domain.runs.launching import Expire, Follow, RunFacts, WaitForPod, decide
 from goldgate.domain.runs.pods import Launches, LaunchPolicy, PodFacts, PodPhase
 from goldgate.ports.delivery import Clock
-from goldgate.ports.pods import PodWatch
+from goldgate.ports.pods import PodWatch, RunStands
 
 LOOK_EVERY_S: Final = 15.0
 """Time passes for pods that do not start, and a run may end elsewhere."""
@@ -19,6 +20,12 @@ _LAST_WORDS_S: Final = 10.0
 """A container that ended has its log whole within a moment: for so long no line comes only if something is wrong."""
 
 _NO_WORDS_S: Final = 0.1
+
+_STARTS_WITHIN_S: Final = 2.0
+"""A pod that has not begun by then may be one whose run's time is over first: the run is looked at."""
+
+_MARGIN_S: Final = 0.05
+"""So much after a deadline it has passed, by any rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +54,13 @@ class PodFollower:
     _heard: int = field(default=0, init=False)
     _has_begun: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """A pod that has not has no log, and to ask for one again and again costs more than all the rest."""
+    _stands: RunStands | None = field(default=None, init=False)
+    _looks: int = field(default=0, init=False)
+    _began: datetime = field(init=False)
 
     async def follow(self) -> Watched:
         """Wait until the run is over, or its pod ended, is gone, or cannot start."""
+        self._began = self.clock.now()
         if not self.pod:
             await asyncio.sleep(self.look_every_s)
             return Watched(reason="It is time to try again.", log_until=self.log_until)
@@ -69,9 +80,10 @@ class PodFollower:
         loop = asyncio.get_running_loop()
         facts, seen_s, was_there = None, loop.time(), False
         while True:
+            pause_s = self._pause_s(facts)
             try:
                 # Not `wait_for`: in Python 3.11 it swallows a cancellation that comes together with a change.
-                async with asyncio.timeout(self.look_every_s):
+                async with asyncio.timeout(pause_s):
                     facts = await changes.get()
                 seen_s, is_time = loop.time(), False
             except TimeoutError:
@@ -80,25 +92,49 @@ class PodFollower:
                 looking.result()
             was_there = was_there or facts is not None
             aged = None if facts is None else replace(facts, age_s=facts.age_s + loop.time() - seen_s)
-            if (reason := self._due(aged, is_new=not was_there and not is_time)) is not None:
+            if is_time:
+                await self._look_at_run()
+            if (reason := self._due(aged, is_new=not was_there, is_time=is_time)) is not None:
                 return reason
-            if is_time and await self._is_over():
-                return "The run is over."
 
-    def _due(self, facts: PodFacts | None, *, is_new: bool) -> str | None:
+    def _pause_s(self, facts: PodFacts | None) -> float:
+        """Tell for how long nothing but a change of the pod can matter."""
+        if facts is None or facts.phase is not PodPhase.PENDING:
+            return self.look_every_s
+        if self._stands is None:
+            return min(_STARTS_WITHIN_S, self.look_every_s)
+        if (deadline := self._deadline()) is None:
+            return self.look_every_s
+        left_s = (deadline - self.clock.now()).total_seconds()
+        return min(max(left_s, 0.0) + _MARGIN_S, self.look_every_s)
+
+    def _deadline(self) -> datetime | None:
+        """Tell by when the run has to be over.
+
+        One that had passed before is in no hurry: whoever tended the run could not end it, and looks again.
+        """
+        deadline = None if self._stands is None else self._stands.deadline
+        is_new = deadline is not None and deadline > self._began
+        return deadline if is_new or self._looks > 1 else None
+
+    def _due(self, facts: PodFacts | None, *, is_new: bool, is_time: bool) -> str | None:
         """Say what there is to do; None: nothing yet."""
+        if is_time and self._stands is not None and self._stands.is_over:
+            return "The run is over."
         if facts is None:
             # A pod that could not be made has to be tried again, only not at once.
-            return None if is_new else f"Pod `{self.pod}` is not there."
+            return None if is_new and not is_time else f"Pod `{self.pod}` is not there."
         self._facts = facts
         if facts.phase is not PodPhase.PENDING:
             self._has_begun.set()
         count = Launches(launched=1, pod=self.pod, is_made=True)
-        run = RunFacts(name=self.run)
+        run = RunFacts(name=self.run, deadline=self._deadline() if is_time else None)
         match decide(run, pod=facts, count=count, policy=self.policy, now=self.clock.now()):
             case Follow(detail=detail) | WaitForPod(detail=detail):
                 self._tell(detail)
                 return None
+            case Expire():
+                return "The time of the run is over."
         return f"Pod `{self.pod}`: {facts.phase.value} {facts.reason}".rstrip()
 
     def _tell(self, detail: str) -> None:
@@ -121,11 +157,10 @@ class PodFollower:
         elif self._facts is not None and self._facts.phase is PodPhase.ENDED:
             self.say(f"The log of pod `{self.pod}` stopped short of its end. The rest: kubectl logs {self.pod}")
 
-    async def _is_over(self) -> bool:
-        try:
-            return await self.watch.is_over(self.run)
-        except TransientError:
-            return False
+    async def _look_at_run(self) -> None:
+        self._looks += 1
+        with suppress(TransientError):
+            self._stands = await self.watch.stands(self.run)
 
     async def _look(self, changes: "asyncio.Queue[PodFacts | None]") -> None:
         async with aclosing(self.watch.facts(self.pod)) as found:

@@ -129,6 +129,16 @@ class AppliedRun:
     uid: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunStands:
+    """What whoever follows a run's pod has to know of the run."""
+
+    is_over: bool = False
+    """Or gone."""
+    deadline: datetime | None = None
+    """By when it has to be over. None: it never has, or was not begun."""
+
+
 class PodWatch(Protocol):
     """Waits for what happens to runs and pods, for one event loop. Outlives every connection and the API server."""
 
@@ -138,8 +148,8 @@ class PodWatch(Protocol):
     def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:
         """Yield what a pod says after that stamp, until its container ends or it is gone."""
 
-    async def is_over(self, run: str) -> bool:
-        """Whether a run is over, or gone.
+    async def stands(self, run: str) -> RunStands:
+        """Tell how a run stands.
 
         Raises:
             TransientError: The API server cannot be reached.

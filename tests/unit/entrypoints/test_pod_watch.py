@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.pods import LaunchPolicy, PodFacts, PodPhase
 from goldgate.entrypoints.pod_watch import PodFollower, Watched
+from goldgate.ports.delivery import Clock
 from goldgate.ports.pods import LogLine
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.scripted_pod_watch import ScriptedPodWatch
@@ -18,8 +20,21 @@ ENDED = replace(PENDING, phase=PodPhase.ENDED, exit_code=0)
 STUCK = replace(PENDING, reason="Unschedulable", message="0/1 nodes are available", age_s=10)
 
 
+class TickingClock(FrozenClock):
+    """Time passes as it does."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
 def followed(
-    watch: ScriptedPodWatch, *, pod: str = "run-1", since: str | None = None, last_words_s: float = 10
+    watch: ScriptedPodWatch,
+    *,
+    pod: str = "run-1",
+    since: str | None = None,
+    last_words_s: float = 10,
+    look_every_s: float = 0.01,
+    clock: Clock | None = None,
 ) -> tuple[Watched, list[str]]:
     said: list[str] = []
     follower = PodFollower(
@@ -27,10 +42,10 @@ def followed(
         run="run",
         pod=pod,
         policy=LaunchPolicy(start_within_s=300),
-        clock=FrozenClock(),
+        clock=clock or FrozenClock(),
         say=said.append,
         log_until=since,
-        look_every_s=0.01,
+        look_every_s=look_every_s,
         last_words_s=last_words_s,
     )
     return asyncio.run(asyncio.wait_for(follower.follow(), 30)), said
@@ -120,6 +135,34 @@ class TestFollow:
         watched, _ = followed(ScriptedPodWatch(found=[replace(STUCK, age_s=299.995)]))
 
         assert watched.reason == "Pod `run-1`: Pending Unschedulable"
+
+    def test_tells_that_the_time_of_a_run_is_over_whose_pod_does_not_start(self):
+        watched, _ = followed(ScriptedPodWatch(found=[STUCK], deadline=FrozenClock().now()))
+
+        assert watched.reason == "The time of the run is over."
+
+    def test_wakes_by_a_deadline_though_the_next_look_is_far(self):
+        clock = TickingClock()
+        watch = ScriptedPodWatch(found=[STUCK], deadline=clock.now() + timedelta(seconds=2.2))
+
+        watched, _ = followed(watch, clock=clock, look_every_s=3600)
+
+        assert watched.reason == "The time of the run is over."
+
+    def test_leaves_a_deadline_to_a_pod_that_works(self):
+        past = FrozenClock().now()
+
+        watched, _ = followed(ScriptedPodWatch(found=[RUNNING], deadline=past, overs=[False, False, False, True]))
+
+        assert watched.reason == "The run is over."
+
+    def test_takes_its_time_where_nobody_can_end_a_run_yet_whose_time_is_over(self):
+        """Another process has the lease: whoever tends it is not to come again at once."""
+        watch = ScriptedPodWatch(found=[STUCK], deadline=FrozenClock().now() - timedelta(seconds=1))
+
+        watched, _ = followed(watch)
+
+        assert (watched.reason, watch.looks) == ("The time of the run is over.", 2)
 
     @pytest.mark.parametrize("before", [[], [TransientError("no answer")], [False, TransientError("no answer")]])
     def test_tells_that_the_run_ended_elsewhere(self, before):

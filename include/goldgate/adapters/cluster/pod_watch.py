@@ -23,10 +23,11 @@ from goldgate.adapters.cluster.failures import FAILURES, is_absent, refusal, sta
 from goldgate.adapters.cluster.pod_facts import CONTAINER, facts_of
 from goldgate.adapters.cluster.pods import PodResource
 from goldgate.contracts.cluster import GROUP, PODS_ANNOTATION, TENDED_LABEL, VERSION
+from goldgate.domain.runs.limits import deadline_after
 from goldgate.domain.runs.pods import PodFacts, PodPhase
 from goldgate.domain.runs.state import Phase
 from goldgate.ports.delivery import Clock
-from goldgate.ports.pods import AppliedRun, LogLine
+from goldgate.ports.pods import AppliedRun, LogLine, RunStands
 
 _log = logging.getLogger(__name__)
 
@@ -97,15 +98,16 @@ class ClusterPodWatch:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_LOG_PAUSE_S)
 
-    async def is_over(self, run: str) -> bool:
-        """Whether a run is over, or gone."""
+    async def stands(self, run: str) -> RunStands:
+        """Tell how a run stands."""
         try:
             found = await self._client.get(_TaskRun, run)
         except FAILURES as error:
             if is_absent(error):
-                return True
+                return RunStands(is_over=True)
             raise refusal(error, doing=f"read TaskRun `{run}`") from error
-        return "deletionTimestamp" in found["metadata"] or _phase(found).is_terminal
+        is_leaving = "deletionTimestamp" in found["metadata"]
+        return RunStands(is_over=is_leaving or _phase(found).is_terminal, deadline=_deadline(found))
 
     async def untended(self) -> AsyncGenerator[AppliedRun, None]:
         """Yield runs that nobody tends."""
@@ -224,6 +226,12 @@ def _change(objects: dict[str, Json], what: str, each: Json) -> None:
 
 def _phase(run: Json) -> Phase:
     return Phase((run.get("status") or {}).get("phase") or Phase.INITIALIZING.value)
+
+
+def _deadline(run: Json) -> datetime | None:
+    begun = (run.get("status") or {}).get("startTime")
+    start = None if begun is None else datetime.fromisoformat(begun)
+    return deadline_after(start, (run.get("spec") or {}).get("deadlineSeconds"))
 
 
 def _uid(run: Json) -> str:

@@ -37,6 +37,8 @@ class RunFacts:
     waits_for_person: bool = False
     """And nobody has spoken."""
     waits_for_agent: bool = False
+    deadline: datetime | None = None
+    """By when it has to be over. None: it never has, or was not begun."""
     moved_at: datetime | None = None
     """When one of its pods last had something happen to it. What launchers record of it does not count."""
     has_let_go: bool = False
@@ -78,6 +80,14 @@ class WaitForAgent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expire:
+    """The run's time is over, and no pod works on it that could end it: whoever looks does."""
+
+    is_left: bool = True
+    """Whoever held it is gone for certain. Otherwise its pod may begin this very moment, and ends it itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Over:
     """The run is over."""
 
@@ -95,7 +105,7 @@ _SIGNALS: Final = {
     143: ", ended (SIGTERM) before it could record itself",
 }
 
-Decision = Follow | WaitForPod | Launch | AskPerson | WaitForAgent | Over | Fail
+Decision = Follow | WaitForPod | Launch | AskPerson | WaitForAgent | Expire | Over | Fail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +129,25 @@ def decide(run: RunFacts, *, pod: PodFacts | None, count: Launches, policy: Laun
     facts = _Facts(run=run, count=count, policy=policy, now=now)
     if run.is_over:
         return Over()
-    if count.launched == 0:
-        return Launch(count=count.next(run.name, now=now))
+    decision = _by_pod(facts, pod)
+    is_past = run.deadline is not None and now >= run.deadline
+    if not is_past or isinstance(decision, Fail) or (pod is not None and _works(pod)):
+        # What keeps a run from its end for good is told rather than that its time is over, too.
+        return decision
+    return Expire(is_left=count.is_made if pod is None else pod.phase is not PodPhase.PENDING)
+
+
+def _by_pod(facts: _Facts, pod: PodFacts | None) -> Decision:
+    """Tell what is to be done for a run that has all the time in the world."""
+    if facts.count.launched == 0:
+        return Launch(count=facts.count.next(facts.run.name, now=facts.now))
     return _gone(facts) if pod is None else _LOOK[pod.phase](facts, pod)
+
+
+def _works(pod: PodFacts) -> bool:
+    """Whether a process is there that obeys its run's deadline, or lets go of it within moments."""
+    is_ending = pod.phase is PodPhase.ENDING and pod.overdue_s < NODE_SILENT_S
+    return pod.phase is PodPhase.RUNNING or is_ending
 
 
 def decide_postponed(count: Launches, *, policy: LaunchPolicy, now: datetime, said: str) -> WaitForPod | Fail:

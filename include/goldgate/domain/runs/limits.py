@@ -1,6 +1,7 @@
 """Limits of a run: whether it is near them, past them, and what a sub-agent may have of them."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from goldgate.domain.runs.state import Limits, Spent
@@ -9,6 +10,11 @@ _Number = TypeVar("_Number", int, float)
 
 NEAR_RATIO = 0.8
 """From this share of a limit on, the model is told once: early enough for one more call and an answer."""
+
+
+def deadline_after(start: datetime | None, seconds: float | None) -> datetime | None:
+    """Tell when a run has to be over that was begun then; None if it never has, or was not begun."""
+    return None if start is None or seconds is None else start + timedelta(seconds=seconds)
 
 
 def past_limit(limits: Limits, spent: Spent) -> str | None:

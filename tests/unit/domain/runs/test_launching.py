@@ -13,6 +13,7 @@ from goldgate.domain.runs.launching import (
     NODE_SILENT_S,
     AskPerson,
     Decision,
+    Expire,
     Fail,
     Follow,
     Launch,
@@ -227,6 +228,45 @@ class TestDecide:
         assert isinstance(decided(ended(75), count=replace(FIRST, in_vain=MOST_IN_VAIN - 1)), Launch)
 
 
+class TestARunWhoseTimeIsOver:
+    PAST = replace(RUN, deadline=NOW)
+
+    @pytest.mark.parametrize(
+        ("pod", "count", "is_left"),
+        [
+            (pending("Unschedulable", "0/1 nodes are available"), FIRST, False),
+            (pending(), FIRST, False),
+            (ended(137), FIRST, True),
+            (PodFacts(name="run-1", phase=PodPhase.ENDING, overdue_s=NODE_SILENT_S), FIRST, True),
+            (None, FIRST, True),
+            (None, replace(FIRST, is_made=False), False),
+            (None, Launches(), False),
+        ],
+        ids=str,
+    )
+    def test_ends_where_no_pod_does_it(self, pod: PodFacts | None, count: Launches, is_left: bool):
+        """A pod that begins this very moment, or is being made by another launcher, is not taken for dead."""
+        assert decided(pod, run=self.PAST, count=count) == Expire(is_left=is_left)
+
+    @pytest.mark.parametrize("waits", [{"waits_for_agent": True}, {"waits_for_person": True}], ids=str)
+    def test_waits_for_nobody(self, waits: dict[str, bool]):
+        assert isinstance(decided(ended(75), run=replace(self.PAST, **waits)), Expire)
+
+    @pytest.mark.parametrize("phase", [PodPhase.RUNNING, PodPhase.ENDING])
+    def test_is_left_to_a_pod_that_ends_it_itself(self, phase: PodPhase):
+        assert isinstance(decided(PodFacts(name="run-1", phase=phase), run=self.PAST), Follow)
+
+    def test_is_told_by_what_had_to_end_it_anyway(self):
+        decision = decided(ended(5, message="Found no key."), run=self.PAST)
+
+        assert decision == Fail(advice="Found no key.")
+
+    def test_has_its_time_up_to_the_last_moment(self):
+        run = replace(RUN, deadline=NOW + timedelta(microseconds=1))
+
+        assert isinstance(decided(pending(), run=run), Follow)
+
+
 class TestDecidePostponed:
     def test_waits_with_the_server_s_words_and_then_fails_with_them(self):
         said = "exceeded quota: pods, used: pods=2, limited: pods=2"
@@ -278,6 +318,7 @@ runs = st.builds(
     is_over=st.booleans(),
     waits_for_person=st.booleans(),
     waits_for_agent=st.booleans(),
+    deadline=st.none() | st.datetimes(timezones=st.just(UTC)),
     has_let_go=st.booleans(),
     moved_at=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
@@ -305,7 +346,30 @@ class TestWhateverIsFound:
             case Fail(advice=text) | WaitForPod(detail=text):
                 assert text.strip()
             case other:
-                assert isinstance(other, Follow | Launch | AskPerson | WaitForAgent | Over)
+                assert isinstance(other, Follow | Launch | AskPerson | WaitForAgent | Expire | Over)
+
+    @given(runs, st.none() | pods, counts, policies, moments)
+    def test_nothing_is_waited_for_when_the_time_is_over(self, run, pod, count, policy, now):
+        decision = decide(replace(run, deadline=now), pod=pod, count=count, policy=policy, now=now)
+
+        is_at_work = pod is not None and count.launched and isinstance(decision, Follow)
+        assert is_at_work or isinstance(decision, Expire | Fail | Over)
+
+    @given(runs, st.none() | pods, counts, policies, moments)
+    def test_no_pod_is_taken_for_dead_that_may_begin(self, run, pod, count, policy, now):
+        decision = decide(run, pod=pod, count=count, policy=policy, now=now)
+
+        if isinstance(decision, Expire) and decision.is_left:
+            assert count.is_made if pod is None else pod.phase in {PodPhase.ENDING, PodPhase.ENDED}
+
+    @given(runs, st.none() | pods, counts, policies, moments)
+    def test_a_deadline_that_is_to_come_changes_nothing(self, run, pod, count, policy, now):
+        without = replace(run, deadline=None)
+        later = replace(run, deadline=datetime.max.replace(tzinfo=UTC))
+
+        decisions = [decide(each, pod=pod, count=count, policy=policy, now=now) for each in (without, later)]
+
+        assert decisions[0] == decisions[1]
 
     @given(runs, pods, counts, policies, moments)
     def test_no_second_pod_is_made_beside_one_that_may_work(self, run, pod, count, policy, now):
