@@ -29,7 +29,9 @@ from goldgate.entrypoints.logs import log_as_json
 from goldgate.entrypoints.serving_loop import listen_on, serve_until_stopped
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.tracing import SERVING_CLOSE_WITHIN_S, open_sink
+from goldgate.ports.agents import Agent
 from goldgate.ports.registry import Registry
+from goldgate.ports.traces import SpanSink
 from goldgate.serving.arm import create_arm
 
 log = logging.getLogger(__name__)
@@ -74,15 +76,7 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
     env = dict(os.environ if env is None else env)
     try:
         settings = Settings.from_env({**env, "GOLDGATE_HOME": arguments.home} if arguments.home else env)
-        bundle = fetched_bundle(settings, agent=arguments.agent, version=arguments.version)
-        sink = open_sink(
-            settings,
-            env=env,
-            agent=arguments.agent,
-            attributes={"goldgate.version": arguments.version},
-            close_within_s=SERVING_CLOSE_WITHIN_S,
-        )
-        runtime = load_agent(bundle, env=env, sink=sink)
+        runtime, sink = _opened(settings, agent=arguments.agent, version=arguments.version, env=env)
     except TransientError as error:
         print(f"arm: {error}", file=sys.stderr)  # noqa: T201 - a command that talks to people
         return EXIT_TRY_AGAIN
@@ -91,21 +85,7 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
         return EXIT_IMPOSSIBLE
     log_as_json()
     try:
-        # Readiness is told only now: a canary is judged on its latency from its first request on.
-        for problem in runtime.warm_up():
-            log.warning("arm.warm_up.incomplete", extra={"reason": problem})
-        app = create_arm(
-            runtime.predict,
-            agent=arguments.agent,
-            version=arguments.version,
-            spans_dropped=lambda: sink.dropped,
-        )
-        serve(
-            app,
-            told=arm_address_file(settings.home, agent=arguments.agent, version=arguments.version),
-            host=arguments.host,
-            port=arguments.port,
-        )
+        _answer(runtime, arguments, home=settings.home, spans_dropped=lambda: sink.dropped)
     except PermanentError as error:
         print(f"arm: {error}", file=sys.stderr)  # noqa: T201 - as above
         return EXIT_IMPOSSIBLE
@@ -113,6 +93,27 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
         runtime.close()
         sink.close()
     return 0
+
+
+def _opened(settings: Settings, *, agent: str, version: str, env: Mapping[str, str]) -> tuple[Agent, SpanSink]:
+    bundle = fetched_bundle(settings, agent=agent, version=version)
+    sink = open_sink(
+        settings,
+        env=env,
+        agent=agent,
+        attributes={"goldgate.version": version},
+        close_within_s=SERVING_CLOSE_WITHIN_S,
+    )
+    return load_agent(bundle, env=env, sink=sink), sink
+
+
+def _answer(runtime: Agent, arguments: argparse.Namespace, *, home: Path, spans_dropped: Callable[[], int]) -> None:
+    # Readiness is told only now: a canary is judged on its latency from its first request on.
+    for problem in runtime.warm_up():
+        log.warning("arm.warm_up.incomplete", extra={"reason": problem})
+    app = create_arm(runtime.predict, agent=arguments.agent, version=arguments.version, spans_dropped=spans_dropped)
+    told = arm_address_file(home, agent=arguments.agent, version=arguments.version)
+    serve(app, told=told, host=arguments.host, port=arguments.port)
 
 
 def mlflow_registry(settings: Settings) -> Registry:

@@ -102,19 +102,9 @@ def main(argv: Sequence[str] | None = None, *, env: Mapping[str, str] | None = N
 def _serve(
     listener: socket.socket, *, settings: Settings, options: _Options, key: bytes, env: Mapping[str, str]
 ) -> None:
-    # 4 s of import, only to serve: `--help` and a taken port answer at once.
-    from goldgate.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415
-
     clock = SystemClock()
-    requests = settings.home / "requests"
-    registry = MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks"))
-    watch = TrafficWatch(
-        registry=registry,
-        arms=arms_of(settings, registry=registry, is_headless=options.is_headless),
-        clock=clock,
-        saved=settings.home / "router" / "traffic.json",
-    )
-    request_log = JsonlRequestLog(requests)
+    watch = _watch(settings, options=options, clock=clock)
+    request_log = JsonlRequestLog(settings.home / "requests")
     sinks, ending = AgentSinks(settings, env=env), threading.Event()
     retention = Retention(settings, env=env, older_than=options.retention)
     parts = RouterParts(
@@ -123,13 +113,7 @@ def _serve(
         log=request_log,
         clock=clock,
         monotonic_s=time.monotonic,
-        tracer=Tracer(
-            new_id=secrets.token_hex,
-            now_ns=time.time_ns,
-            monotonic_s=time.monotonic,
-            sink_of=sinks.of,
-            dropped=lambda: sinks.dropped,
-        ),
+        tracer=_tracer(sinks),
         hash_caller=partial(hash_caller, key=key),
         limits=options.limits,
         rates=options.rates,
@@ -142,22 +126,49 @@ def _serve(
         daemon=True,
     ).start()
     try:
-        config = uvicorn.Config(
-            create_router(parts),
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=_GRACE_S,
-            timeout_keep_alive=_IDLE_S,
-            forwarded_allow_ips=options.proxies,
-        )
-        host, port = listener.getsockname()[:2]
-        log.info("router.listening", extra={"url": f"http://{host}:{port}"})
-        serve_until_stopped(uvicorn.Server(config), listener=listener)
+        _answer(parts, listener=listener, proxies=options.proxies)
     finally:
         ending.set()
         watch.stop()
         request_log.close()
         sinks.close()
+
+
+def _watch(settings: Settings, *, options: _Options, clock: SystemClock) -> TrafficWatch:
+    # 4 s of import, only to serve: `--help` and a taken port answer at once.
+    from goldgate.adapters.mlflow_registry import MlflowRegistry  # noqa: PLC0415
+
+    registry = MlflowRegistry(settings.mlflow_url, locks=FileLocks(settings.home / "locks"))
+    return TrafficWatch(
+        registry=registry,
+        arms=arms_of(settings, registry=registry, is_headless=options.is_headless),
+        clock=clock,
+        saved=settings.home / "router" / "traffic.json",
+    )
+
+
+def _tracer(sinks: AgentSinks) -> Tracer:
+    return Tracer(
+        new_id=secrets.token_hex,
+        now_ns=time.time_ns,
+        monotonic_s=time.monotonic,
+        sink_of=sinks.of,
+        dropped=lambda: sinks.dropped,
+    )
+
+
+def _answer(parts: RouterParts, *, listener: socket.socket, proxies: list[str]) -> None:
+    config = uvicorn.Config(
+        create_router(parts),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=_IDLE_S,
+        forwarded_allow_ips=proxies,
+    )
+    host, port = listener.getsockname()[:2]
+    log.info("router.listening", extra={"url": f"http://{host}:{port}"})
+    serve_until_stopped(uvicorn.Server(config), listener=listener)
 
 
 def prune_daily(*, wait: Callable[[float], bool], remove_expired: Callable[[], bool]) -> None:
