@@ -15,7 +15,7 @@ from goldgate.contracts.task_runs import ContextMessage, RunEvent, TaskRun
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.task_runs import Lease, LeaseLostError
 from tests.cluster.stores import PART, object_of, opened, over_a_wire, parts_in
-from tests.contracts.test_task_run_store_port import AT, detail_of, run
+from tests.contracts.test_task_run_store_port import AT, detail_of, recorded, run
 from tests.fakes.frozen_clock import FrozenClock
 
 ETCD_BYTES = 1_500_000
@@ -53,7 +53,7 @@ class TestALargeStatus:
 
         store.save(lease, whole)
 
-        assert store.read("r1") == whole
+        assert recorded(store) == whole
         assert all(len(json.dumps(part, ensure_ascii=False).encode()) < ETCD_BYTES for part in parts_in(empty))
 
     def test_shows_its_beginning_and_says_that_it_is_cut(self, empty: Cluster, store: ClusterTaskRunStore):
@@ -89,7 +89,7 @@ class TestALargeStatus:
         store.save(lease, run(detail="small"))
 
         assert parts_in(empty) == []
-        assert store.read("r1") == run(detail="small")
+        assert recorded(store) == run(detail="small")
 
     def test_of_which_a_part_is_gone_is_damaged(self, empty: Cluster, store: ClusterTaskRunStore):
         store.save(taken(store), large())
@@ -112,7 +112,7 @@ class TestALargeStatus:
                     store.save(lease, large("second"))
 
             wire.before = replaced
-            found = reader.read("r1")
+            found = recorded(reader)
 
         assert found == large("second")
 
@@ -123,7 +123,7 @@ class TestALargeStatus:
 
         def look() -> None:
             while not done.is_set():
-                found = store.read("r1")
+                found = recorded(store)
                 if found is None or found != large(found.status.status_detail):
                     wrong.append(found)
                 else:
@@ -202,5 +202,5 @@ class TestAQuestionOfAMegabyte:
 
         store.save(lease, asked)
 
-        assert store.read("r1") == asked
+        assert recorded(store) == asked
         assert "whole" in object_of(empty)["status"]

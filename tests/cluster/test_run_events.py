@@ -13,7 +13,7 @@ from goldgate.adapters.cluster.failures import Patience
 from goldgate.contracts.task_runs import RunEvent, TaskRun
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.stores import emptied, object_of, opened, over_a_wire
-from tests.contracts.test_task_run_store_port import AT, run
+from tests.contracts.test_task_run_store_port import AT, recorded, run
 from tests.fakes.frozen_clock import FrozenClock
 
 
@@ -96,7 +96,7 @@ class TestEventsOfARun:
             store.save(lease, with_events("A"))
             store.save(lease, with_events("A", "B"))
 
-            assert store.read("r1") == with_events("A", "B")
+            assert recorded(store) == with_events("A", "B")
             stuck.set()
 
 

@@ -51,6 +51,18 @@ def store(bench: Bench) -> TaskRunStore:
     return bench.store
 
 
+class TestARunInACluster:
+    def test_says_since_when_it_is_there(self, store: TaskRunStore):
+        """Nobody has begun it yet, and people want to see how long it waits."""
+        made = store.create(run())
+
+        read = store.read("r1")
+
+        assert made.metadata.creation_timestamp is not None
+        assert read is not None
+        assert read.metadata.creation_timestamp == made.metadata.creation_timestamp
+
+
 class TestARunThatAPodMade:
     """Whoever knows how a run will be called could else have its answer ready before it is asked."""
 

@@ -1,5 +1,6 @@
 """What every resource of Kubernetes' kind begins with, and the small values in it."""
 
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
 
@@ -48,6 +49,8 @@ class Metadata(ResourceContract):
     name: Name
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     annotations: dict[LabelKey, str] = Field(default_factory=dict)
+    creation_timestamp: datetime | None = None
+    """When it was recorded first: said by whoever keeps it, and of no consequence in what people write."""
 
 
 class Resource(ResourceContract):

@@ -4,13 +4,19 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from goldgate.contracts.cluster import POD_ANNOTATION
 from goldgate.contracts.run_mapping import state_of
 from goldgate.contracts.task_runs import CallStatus, ContextMessage, RunEvent, RunLimits, TaskRun
 from goldgate.domain.runs.state import Fate, Need
 from goldgate.entrypoints.display import age, grid, one_line, printable
 
-COLUMNS: Final = ("NAME", "READY", "STATUS", "PHASE", "DETAIL", "PREVIEW", "OUTPUT", "AGE")
-WIDE: Final = ("AGENT", "STEPS", "TOOLS", "TOKENS", "COST", "TRACE", "STARTED", "COMPLETED")
+COLUMNS: Final = ("NAME", "AGENT/TASK", "PHASE", "STATUS", "PREVIEW", "AGE", "DETAIL", "OUTPUT")
+"""As `kubectl get taskruns` has them, and the first two that it has with `-o wide`: what a run waits for, and says."""
+WIDE: Final = (
+    *("TOKENS-IN", "TOKENS-OUT", "COST-USD", "POD", "ERROR"),
+    *("STEPS", "TOOLS", "TRACE", "STARTED", "COMPLETED"),
+)
+"""The rest of what `kubectl` shows with `-o wide`, and then what it does not."""
 
 _SHORT: Final = 40
 """Characters of a long text in a column: three of them and a name fit a screen of 200."""
@@ -40,33 +46,35 @@ def run_row(run: TaskRun, *, now: datetime, wide: bool = False) -> tuple[str, ..
     at_most = _WHOLE_COLUMN if wide else _SHORT
     row = (
         run.metadata.name,
-        str(status.ready),
-        status.status.value,
+        run.spec.agent_ref or run.spec.task_ref or _NONE,
         status.phase.value,
-        one_line(status.status_detail, at_most=at_most) or _NONE,
+        status.status.value,
         one_line(status.user_message_preview or run.spec.user_message or "", at_most=at_most) or _NONE,
+        "<unknown>" if (at := born(run)) is None else age(now - at),
+        one_line(status.status_detail, at_most=at_most) or _NONE,
         one_line(status.output or "", at_most=at_most) or _NONE,
-        "<unknown>" if status.start_time is None else age(now - status.start_time),
     )
     if not wide:
         return row
     usage = status.usage
     return (
         *row,
-        agent_text(run),
+        _metered(str(usage.tokens_in), is_metered=usage.is_metered),
+        _metered(str(usage.tokens_out), is_metered=usage.is_metered),
+        _metered(f"{usage.cost_usd:.6f}", is_metered=usage.is_metered),
+        run.metadata.annotations.get(POD_ANNOTATION, _NONE),
+        one_line(status.error or "", at_most=at_most) or _NONE,
         str(usage.llm_calls),
         str(usage.tool_calls),
-        _metered(f"{usage.tokens_in + usage.tokens_out}", is_metered=usage.is_metered),
-        cost_text(run),
         status.trace_id or _NONE,
         _time(status.start_time),
         _time(status.completion_time),
     )
 
 
-def agent_text(run: TaskRun) -> str:
-    """Name the agent, or the Task that names it."""
-    return run.spec.agent_ref or f"task/{run.spec.task_ref}"
+def born(run: TaskRun) -> datetime | None:
+    """Tell when a run was made; where nobody noted that, when it began."""
+    return run.metadata.creation_timestamp or run.status.start_time
 
 
 def cost_text(run: TaskRun) -> str:
@@ -162,6 +170,7 @@ def _status(run: TaskRun, *, now: datetime) -> Iterator[tuple[str, str]]:
     yield "Trace Id", status.trace_id or _NONE
     yield "Span Id", status.span_id or _NONE
     for title, at in (
+        ("Created", run.metadata.creation_timestamp),
         ("Started", status.start_time),
         ("Updated", status.update_time),
         ("Completed", status.completion_time),

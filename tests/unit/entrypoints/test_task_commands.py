@@ -358,6 +358,18 @@ class TestRun:
         assert found.exit_code == ExitCode.IMPOSSIBLE
         assert "x.yaml:2" in found.stderr
 
+    def test_gives_a_run_of_a_file_a_name_and_notes_when_it_was_made(self, home, tmp_path):
+        (tmp_path / "x.yaml").write_text(
+            "apiVersion: goldgate.dev/v1alpha1\nkind: TaskRun\nmetadata: {generateName: ask-}\n"
+            "spec: {agentRef: nobody, userMessage: Hi}\n"
+        )
+
+        run(home, "run", "-f", str(tmp_path / "x.yaml"))
+
+        (made,) = json.loads(run(home, "get", "-o", "json").stdout)["items"]
+        assert made["metadata"]["name"].startswith("ask-")
+        assert made["metadata"]["creationTimestamp"] is not None
+
     def test_takes_everything_from_the_file_or_nothing(self, home, tmp_path):
         assert run(home, "run", "tiny", "Hi", "-f", str(tmp_path / "x.yaml")).exit_code == ExitCode.USAGE
 

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import ContextMessage, RunUsage
 from goldgate.domain.runs.state import Fate, Need, Phase
-from goldgate.entrypoints.task_tables import awaited_lines, run_row, run_text, runs_table
+from goldgate.entrypoints.crds import KINDS
+from goldgate.entrypoints.task_tables import COLUMNS, WIDE, awaited_lines, run_row, run_text, runs_table
 from tests.fakes.recorded_runs import AT, a_call, a_run, a_waiting_run
 
 NOW = AT + timedelta(minutes=2, seconds=10)
@@ -17,19 +19,37 @@ class TestRunsTable:
         text = runs_table([a_run("a"), a_run("longer-name")], now=NOW)
 
         head, first, second = text.splitlines()
-        assert head.split() == ["NAME", "READY", "STATUS", "PHASE", "DETAIL", "PREVIEW", "OUTPUT", "AGE"]
-        assert first == "a             True    Ready    FinalAnswer   Answered   What now?   Forty-two.   2m10s"
-        assert first.index("True") == second.index("True") == head.index("READY")
+        assert head.split() == ["NAME", "AGENT/TASK", "PHASE", "STATUS", "PREVIEW", "AGE", "DETAIL", "OUTPUT"]
+        assert first == "a             helper       FinalAnswer   Ready    What now?   2m10s   Answered   Forty-two."
+        assert first.index("Final") == second.index("Final") == head.index("PHASE")
+
+    def test_names_its_columns_as_kubectl_does(self):
+        """Whoever knows the one table finds their way in the other."""
+        (runs,) = (kind for kind in KINDS if kind.plural == "taskruns")
+
+        narrow = ["NAME", *(column.name.upper() for column in runs.columns if not column.wide)]
+        whole = ["NAME", *(column.name.upper() for column in runs.columns)]
+
+        assert list(COLUMNS[: len(narrow)]) == narrow
+        assert list((*COLUMNS, *WIDE)[: len(whole)]) == whole
+
+    def test_counts_the_age_from_when_the_run_was_made(self):
+        metadata = Metadata(name="a", creation_timestamp=NOW - timedelta(hours=5))
+        waiting = a_run("a", start_time=None).model_copy(update={"metadata": metadata})
+
+        assert run_row(waiting, now=NOW)[COLUMNS.index("AGE")] == "5h"
 
     def test_adds_what_a_run_used_when_it_is_wide(self):
         row = run_row(a_run(), now=NOW, wide=True)
 
         assert row[8:] == (
-            "helper",
+            "100",
+            "11",
+            "0.001250",
+            "<none>",
+            "<none>",
             "2",
             "1",
-            "111",
-            "$0.001250",
             "0af7651916cd43dd8448eb211c80319c",
             "2026-03-01T12:00:00Z",
             "2026-03-01T12:00:09Z",
@@ -38,7 +58,7 @@ class TestRunsTable:
     def test_never_shows_a_part_of_the_cost_as_all_of_it(self):
         row = run_row(a_run(usage=RunUsage(cost_usd=0.5, tokens_in=3, is_metered=False)), now=NOW, wide=True)
 
-        assert row[11:13] == (">=3", ">=$0.500000")
+        assert row[8:11] == (">=3", ">=0", ">=0.500000")
 
     def test_cuts_long_texts_and_keeps_every_run_on_one_line(self):
         text = runs_table([a_run(output="first\nsecond " + "x" * 200)], now=NOW)

@@ -51,7 +51,12 @@ def run_of(obj: Object, *, status: TaskRunStatus | None = None) -> TaskRun:
     written = {
         "apiVersion": obj.get("apiVersion"),
         "kind": obj.get("kind"),
-        "metadata": {"name": metadata["name"], "labels": metadata.get("labels") or {}, "annotations": kept},
+        "metadata": {
+            "name": metadata["name"],
+            "labels": metadata.get("labels") or {},
+            "annotations": kept,
+            "creationTimestamp": metadata.get("creationTimestamp"),
+        },
         "spec": obj.get("spec"),
         "status": {} if status is not None else stands,
     }

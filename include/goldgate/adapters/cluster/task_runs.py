@@ -108,13 +108,14 @@ class ClusterTaskRunStore:
     def create(self, run: TaskRun) -> TaskRun:
         """Record a new run, or find the same."""
         name = _checked(run.metadata.name)
-        metadata = {**run.metadata.model_dump(mode="json"), "ownerReferences": self._owners_of(run)}
+        given = run.metadata.model_dump(mode="json", exclude={"creation_timestamp"})
+        metadata = {**given, "ownerReferences": self._owners_of(run)}
         spec = run.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         made = self._runs.create({"apiVersion": API_VERSION, "kind": "TaskRun", "metadata": metadata, "spec": spec})
         if made is not None:
             if run.status != TaskRunStatus():
                 self._begin_with(run, made)
-            return run
+            return _dated(run, made)
         found = self.read(name)
         if found is None:
             raise TransientError(f"Run `{name}` was there, and is gone again. Try once more.")
@@ -367,6 +368,14 @@ def _known_of(obj: Object, *, predecessor: HeldStatus) -> _Known:
     status = obj.get("status") or {}
     told = status.get("eventsDropped", 0) + len(status.get("events", []))
     return _Known(uid=obj["metadata"]["uid"], told=told, may_have_parts=predecessor.epoch > 0)
+
+
+def _dated(run: TaskRun, metadata: Object) -> TaskRun:
+    at = metadata.get("creationTimestamp")
+    if at is None:
+        return run
+    born = run.metadata.model_copy(update={"creation_timestamp": datetime.fromisoformat(at)})
+    return run.model_copy(update={"metadata": born})
 
 
 def _checked(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from goldgate.adapters.system_clock import SystemClock
 from goldgate.contracts.documents import parse
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
@@ -18,10 +19,10 @@ from goldgate.entrypoints.commands.task_common import (
     Duration,
     RunName,
     code_of,
-    read_runs,
     tell_run,
     tell_runs,
 )
+from goldgate.entrypoints.commands.task_files import read_runs
 from goldgate.entrypoints.commands.task_pods import begin_in_pod, tended_here, works_in_pods
 from goldgate.entrypoints.commands.task_reading import describe, events, get, logs, wait
 from goldgate.entrypoints.display import Screen
@@ -98,9 +99,10 @@ def run(
     if filename is not None:
         if given or name is not None:
             raise click.UsageError("With -f everything stands in the file; leave the other arguments away.")
-        runs = read_runs(filename)
+        runs = read_runs(filename, namespace=settings.namespace if settings.cluster else None)
     else:
         runs = [_asked(given, name=name)]
+    runs = [_dated(one) for one in runs]
     if no_wait:
         for one in runs:
             if works_in_pods(settings):
@@ -126,6 +128,12 @@ def _asked(given: dict[str, Any], *, name: str | None) -> TaskRun:
     checked = parse(spec, TaskRunSpec, where=_WHERE)
     metadata = parse({"name": label}, Metadata, where=_WHERE)
     return TaskRun(kind="TaskRun", metadata=metadata, spec=checked)
+
+
+def _dated(run: TaskRun) -> TaskRun:
+    """Say when a run was made. Where a cluster keeps it, its server says so instead."""
+    born = run.metadata.model_copy(update={"creation_timestamp": SystemClock().now()})
+    return run.model_copy(update={"metadata": born})
 
 
 def _begin_in_background(run: TaskRun, *, settings: Settings, wait_for_agent_s: float, screen: Screen) -> None:

@@ -1,16 +1,13 @@
 """What the commands on TaskRuns share: how a run and a duration are named, what is told of a run, how it ends."""
 
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import click
 
 from goldgate.adapters.system_clock import SystemClock
-from goldgate.contracts.base import API_VERSION, ContractError, Problem
-from goldgate.contracts.base import Path as FieldPath
-from goldgate.contracts.documents import parse, yaml_documents
+from goldgate.contracts.base import API_VERSION
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.commands.common import ExitCode
@@ -114,35 +111,3 @@ def tell_runs(screen: Screen, runs: Sequence[TaskRun], *, as_list: bool, empty: 
 def name_line(run: TaskRun) -> str:
     """Name a run as `kubectl -o name` does."""
     return f"taskrun.{_GROUP}/{run.metadata.name}"
-
-
-_Documents = Iterable[tuple[object, dict[FieldPath, int]]]
-
-
-def _each(documents: _Documents) -> _Documents:
-    """Take the items out of a TaskRunList, as `get -o json` writes it, with the lines of their own fields."""
-    for value, lines in documents:
-        items = value.get("items") if isinstance(value, dict) and value.get("kind") == "TaskRunList" else None
-        if not isinstance(items, list):
-            yield value, lines
-            continue
-        for number, item in enumerate(items):
-            place = ("items", number)
-            yield item, {at[2:]: line for at, line in lines.items() if at[:2] == place}
-
-
-def read_runs(path: str) -> list[TaskRun]:
-    """Read the TaskRuns of a file, or of standard input for `-`. A status in it is no order, and is left out.
-
-    Raises:
-        ContractError: There is none, or a document is no TaskRun.
-    """
-    file = Path("/dev/stdin") if path == "-" else Path(path)
-    where = "standard input" if path == "-" else path
-    runs = []
-    for value, lines in _each(yaml_documents(file)):
-        asked = {key: part for key, part in value.items() if key != "status"} if isinstance(value, dict) else value
-        runs.append(parse(asked, TaskRun, where=where, lines=lines))
-    if not runs:
-        raise ContractError([Problem(where=where, field="", found="no document", expected="a TaskRun")])
-    return runs

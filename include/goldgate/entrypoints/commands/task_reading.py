@@ -26,7 +26,7 @@ from goldgate.entrypoints.display import Screen, printable
 from goldgate.entrypoints.settings import Settings
 from goldgate.entrypoints.task_desk import Found, TaskDesk, waits_for_a_person
 from goldgate.entrypoints.task_log import log_path
-from goldgate.entrypoints.task_tables import events_table, run_text, runs_table
+from goldgate.entrypoints.task_tables import born, events_table, run_text, runs_table
 
 _LOOK_EVERY_S: Final = 0.5
 _PHASES: Final = {phase.value.lower(): phase for phase in Phase}
@@ -185,7 +185,7 @@ def _rests(run: TaskRun) -> bool:
 
 
 def _born(run: TaskRun) -> tuple[float, str]:
-    at = run.status.start_time
+    at = born(run)
     return (0.0 if at is None else at.timestamp(), run.metadata.name)
 
 
