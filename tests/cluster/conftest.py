@@ -22,6 +22,7 @@ from tests.cluster.one_node.cluster import OneNode, take_up
 
 if TYPE_CHECKING:
     from goldgate.adapters.cluster.connection import Cluster
+    from tests.cluster.bearers import Deployed
     from tests.cluster.world import Place
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
@@ -156,6 +157,14 @@ def reached(shared_cluster: ClusterUnderTest) -> Iterator["Cluster"]:
 
     with prepared(shared_cluster) as reached:
         yield reached
+
+
+@pytest.fixture(scope="module")
+def deployed(shared_cluster: ClusterUnderTest, tmp_path_factory: pytest.TempPathFactory) -> "Deployed":
+    """The namespace of a module, with accounts, their roles, and the policies."""
+    from tests.cluster.bearers import deployed_in  # late, as above
+
+    return deployed_in(shared_cluster, tmp_path_factory.mktemp("admission"))
 
 
 @pytest.fixture

@@ -1,121 +1,20 @@
-"""What a role allows and the admission policies still refuse: writes to what is another's, and pods of any kind."""
+"""What a role allows and the admission policies still refuse: writes of pods to what is another's."""
 
 import base64
 import json
-import ssl
 from collections.abc import Iterator
-from copy import deepcopy
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
-from goldgate.adapters.cluster.pod_manifest import manifest_of
 from goldgate.agent.recorded_delegate import sub_run_name
-from goldgate.contracts.documents import read_yaml
-from goldgate.contracts.pods import PodSettings
 from goldgate.domain.runs.pods import pod_name
-from goldgate.ports.pods import PodOrder
-from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.deployed import DEPLOY, account_in, await_policies, overlay
-from tests.cluster.stores import install_kinds
+from tests.cluster.bearers import API, Bearer, Deployed
+from tests.cluster.deployed import account_in
 
-API = "goldgate.dev/v1alpha1"
 PODS = "goldgate.dev/pods"
 ROOT = "goldgate.dev/root"
 TENDED = "goldgate.dev/tended-by"
 OWNER = {"apiVersion": API, "kind": "TaskRun", "name": "other", "uid": "of-the-other"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployed(ClusterUnderTest):
-    """A namespace with accounts, their roles, and the policies."""
-
-    nobody: Path
-    """A kubeconfig that knows the server and nobody to ask as: a certificate would win over a token."""
-
-
-@pytest.fixture(scope="module")
-def deployed(shared_cluster: ClusterUnderTest, tmp_path_factory) -> Deployed:
-    install_kinds(shared_cluster)
-    folder = tmp_path_factory.mktemp("admission")
-    overlay(folder, namespace=shared_cluster.namespace, bases=["rbac", "admission"])
-    shared_cluster.kubectl("apply", "-k", str(folder))
-    names = (
-        "task-run",
-        "task-run-events",
-        "evaluation",
-        "operator",
-        "operator-ends",
-        "router",
-        "router-services",
-    )
-    await_policies(shared_cluster, *(f"goldgate-{name}" for name in names))
-    known = json.loads(shared_cluster.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
-    nobody = folder / "nobody.json"
-    nobody.write_text(json.dumps({**known, "users": [{"name": one["name"], "user": {}} for one in known["users"]]}))
-    return Deployed(**vars(shared_cluster), nobody=nobody)
-
-
-class Bearer:
-    """Who asks with the token of a pod."""
-
-    def __init__(self, cluster: Deployed, token: str) -> None:
-        self._cluster = cluster
-        self._token = token
-
-    @classmethod
-    def of_pod(cls, cluster: Deployed, pod: str, *, account: str = "goldgate-task-run") -> "Bearer":
-        """Make the pod, which never runs, and the token that its node would give it."""
-        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(sleeping_pod(cluster, pod, account=account)))
-        bound = ["--bound-object-kind", "Pod", "--bound-object-name", pod]
-        return cls(cluster, cluster.kubectl("create", "token", account, *bound).strip())
-
-    @classmethod
-    def unbound(cls, cluster: Deployed, account: str = "goldgate-task-run") -> "Bearer":
-        return cls(cluster, cluster.kubectl("create", "token", account).strip())
-
-    def told(self, *arguments: str, document: object = None) -> str:
-        """Ask the API server, and return what it refused with; empty if it did as asked."""
-        given = None if document is None else json.dumps(document)
-        identity = ["--kubeconfig", str(self._cluster.nobody), "--token", self._token]
-        ran = self._cluster.try_kubectl(*identity, *arguments, stdin=given)
-        return "" if ran.returncode == 0 else ran.stderr
-
-    def patch(self, run: str, change: object, *, is_of_status: bool = False) -> str:
-        """Patch a TaskRun, as `told`: kubectl reads before it patches, which a pod may not do with a status."""
-        known = json.loads(self._cluster.nobody.read_text())["clusters"][0]["cluster"]
-        path = f"/apis/{API}/namespaces/{self._cluster.namespace}/taskruns/{run}{'/status' * is_of_status}"
-        headers = {"authorization": f"Bearer {self._token}", "content-type": "application/merge-patch+json"}
-        asked = Request(known["server"] + path, json.dumps(change).encode(), headers, method="PATCH")
-        trusted = ssl.create_default_context(cadata=base64.b64decode(known["certificate-authority-data"]).decode())
-        try:
-            with urlopen(asked, context=trusted, timeout=60):
-                return ""
-        except HTTPError as refused:
-            with refused:
-                return json.loads(refused.read())["message"]
-
-    def create(self, document: object) -> str:
-        return self.told("create", "--validate=false", "-f", "-", document=document)
-
-
-def sleeping_pod(cluster: ClusterUnderTest, name: str, *, account: str) -> dict:
-    """A pod that no node takes."""
-    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {}},
-        "spec": {
-            "serviceAccountName": account,
-            "nodeSelector": {"goldgate.dev/nowhere": "true"},
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [{"name": "run", "image": cluster.image, "securityContext": restricted}],
-        },
-    }
 
 
 def task_run(name: str, *, pod: str = "", **metadata) -> dict:
@@ -154,7 +53,9 @@ def runs(deployed: Deployed) -> Iterator[None]:
         part("other-part", **others),
         part("bundle"),
     ]
-    deployed.kubectl("create", "-f", "-", stdin="\n".join(map(json.dumps, documents)))
+    bare = [{**each, "metadata": {"name": each["metadata"]["name"]}} for each in documents]
+    deployed.kubectl("create", "-f", "-", stdin="\n".join(map(json.dumps, bare)))
+    deployed.kubectl("replace", "-f", "-", stdin="\n".join(map(json.dumps, documents)))
     yield
     deployed.kubectl("delete", "taskruns,parts", "--all")
 
@@ -338,207 +239,6 @@ class TestPodOfAnEvaluation:
         stranger = Bearer.unbound(deployed, "goldgate-evaluation")
 
         assert "is not bound to a pod" in stranger.create(part("results", labels={"goldgate.dev/use": "results"}))
-
-
-def labelled(name: str) -> dict[str, str]:
-    return {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "goldgate"}
-
-
-def pod_for_a_run(cluster: ClusterUnderTest, **changes) -> dict:
-    """What the operator makes."""
-    uid = cluster.kubectl("get", "taskrun", "ask", "-o", "jsonpath={.metadata.uid}")
-    made = sleeping_pod(cluster, "made-1", account="goldgate-task-run")
-    made["metadata"] |= {
-        "labels": {"goldgate.dev/task-run": "ask", **labelled("goldgate-task-run")},
-        "ownerReferences": [{"apiVersion": API, "kind": "TaskRun", "name": "ask", "uid": uid}],
-    }
-    made["spec"] |= changes
-    return made
-
-
-class TestOperator:
-    def told(self, cluster: Deployed, document: dict) -> str:
-        return Bearer.unbound(cluster, "goldgate-operator").told(
-            "create", "--dry-run=server", "--validate=false", "-f", "-", document=document
-        )
-
-    def test_makes_pods_of_runs(self, deployed):
-        """As its launcher orders them; on the one-node cluster, owners are checked as well."""
-        uid = deployed.kubectl("get", "taskrun", "ask", "-o", "jsonpath={.metadata.uid}")
-        settings = read_yaml(DEPLOY / "pod-settings.yaml", PodSettings).spec
-        order = PodOrder(name="made-1", run="ask", run_uid=uid, command=("run",), settings=settings)
-
-        assert self.told(deployed, pod_for_a_run(deployed)) == ""
-        assert self.told(deployed, manifest_of(order, namespace=deployed.namespace)) == ""
-
-    def test_makes_pods_of_evaluations(self, deployed):
-        made = sleeping_pod(deployed, "evaluation-made", account="goldgate-evaluation")
-        made["metadata"]["labels"] = labelled("goldgate-evaluation")
-
-        assert self.told(deployed, made) == ""
-
-    @pytest.mark.parametrize("account", ["default", "goldgate-operator", "goldgate-router"])
-    def test_makes_no_pod_with_another_account(self, deployed, account):
-        made = pod_for_a_run(deployed, serviceAccountName=account)
-
-        assert "run as goldgate-task-run or goldgate-evaluation" in self.told(deployed, made)
-
-    def test_makes_no_pod_that_belongs_to_no_run(self, deployed):
-        made = pod_for_a_run(deployed)
-        del made["metadata"]["ownerReferences"]
-
-        assert "belong to a TaskRun" in self.told(deployed, made)
-
-    @pytest.mark.parametrize(
-        "volume",
-        [
-            {"secret": {"secretName": "openai"}},
-            {"projected": {"sources": [{"secret": {"name": "openai"}}]}},
-            {"configMap": {"name": "settings"}},
-            {"projected": {"sources": [{"configMap": {"name": "settings"}}]}},
-            {"persistentVolumeClaim": {"claimName": "goldgate-home"}},
-        ],
-    )
-    def test_mounts_nothing_of_others(self, deployed, volume):
-        made = pod_for_a_run(deployed, volumes=[{"name": "mine", **volume}])
-
-        assert "no Secrets and no other volumes" in self.told(deployed, made)
-
-    def test_takes_no_whole_secret(self, deployed):
-        made = pod_for_a_run(deployed)
-        made["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "openai"}}]
-
-        assert "name each variable" in self.told(deployed, made)
-
-    @pytest.mark.parametrize(
-        "labels",
-        [
-            labelled("goldgate-router"),
-            labelled("goldgate-evaluation"),
-            {"app.kubernetes.io/name": "goldgate-task-run"},
-            {**labelled("goldgate-task-run"), "goldgate.dev/arm": "arm-helper-7"},
-        ],
-    )
-    def test_makes_no_pod_that_passes_for_another(self, deployed, labels):
-        """A Service would send it questions, or the network policies would not bound it."""
-        made = pod_for_a_run(deployed)
-        made["metadata"]["labels"] = {"goldgate.dev/task-run": "ask", **labels}
-
-        assert "and are no arms" in self.told(deployed, made)
-
-    def test_ends_no_pod_of_others(self, deployed):
-        operator = Bearer.unbound(deployed, "goldgate-operator")
-        Bearer.of_pod(deployed, "router-1", account="goldgate-router")
-        Bearer.of_pod(deployed, "done-1")
-
-        assert "pods of TaskRuns and of evaluations only" in operator.told("delete", "pod", "router-1", "--wait=false")
-        assert operator.told("delete", "pod", "done-1", "--wait=false") == ""
-
-
-ARM = {"goldgate.dev/arm": "arm-helper-7", **labelled("goldgate-arm")}
-
-
-def arm(cluster: ClusterUnderTest) -> dict:
-    """What the router makes."""
-    spec = deepcopy(sleeping_pod(cluster, "x", account="goldgate-arm")["spec"]) | {
-        "automountServiceAccountToken": False
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "arm-helper-7", "labels": ARM},
-        "spec": {"selector": {"matchLabels": ARM}, "template": {"metadata": {"labels": ARM}, "spec": spec}},
-    }
-
-
-class TestRouter:
-    def told(self, cluster: Deployed, document: dict) -> str:
-        return Bearer.unbound(cluster, "goldgate-router").told(
-            "create", "--dry-run=server", "--validate=false", "-f", "-", document=document
-        )
-
-    def test_makes_arms(self, deployed):
-        assert self.told(deployed, arm(deployed)) == ""
-
-    def test_makes_no_other_deployment(self, deployed):
-        made = arm(deployed)
-        made["metadata"]["labels"] = {"app": "mine"}
-
-        assert "makes arms only" in self.told(deployed, made)
-
-    @pytest.mark.parametrize("label", sorted(ARM))
-    def test_makes_no_pod_that_passes_for_another(self, deployed, label):
-        made = arm(deployed)
-        bears = {**ARM, "app": "mine", label: "goldgate-router"}
-        if label == "goldgate.dev/arm":
-            del bears[label]
-        made["spec"]["template"]["metadata"]["labels"] = bears
-        made["spec"]["selector"] = {"matchLabels": {"app": "mine"}}
-
-        assert "pods of arms bear the labels" in self.told(deployed, made)
-
-    @pytest.mark.parametrize(
-        ("change", "why"),
-        [
-            ({"serviceAccountName": "goldgate-operator"}, "arms run as goldgate-arm"),
-            ({"automountServiceAccountToken": True}, "without a token"),
-            ({"volumes": [{"name": "a", "secret": {"secretName": "openai"}}]}, "empty folders only"),
-        ],
-    )
-    def test_makes_no_arm_with_rights(self, deployed, change, why):
-        made = arm(deployed)
-        made["spec"]["template"]["spec"] |= change
-
-        assert why in self.told(deployed, made)
-
-    def test_ends_no_other_deployment(self, deployed):
-        made = arm(deployed)
-        made["metadata"] = {"name": "mine", "labels": {"app": "mine"}}
-        deployed.kubectl("create", "--validate=false", "-f", "-", stdin=json.dumps(made))
-
-        told = Bearer.unbound(deployed, "goldgate-router").told("delete", "deployment", "mine", "--wait=false")
-
-        assert "changes and ends arms only" in told
-
-    @pytest.mark.parametrize(
-        ("spec", "why"),
-        [
-            ({"selector": ARM, "type": "LoadBalancer"}, "outside the cluster"),
-            ({"selector": ARM, "externalIPs": ["192.0.2.1"]}, "outside the cluster"),
-            ({"selector": {"app": "airflow"}}, "stand before arms"),
-        ],
-    )
-    def test_opens_nothing_but_arms_and_not_to_the_outside(self, deployed, spec, why):
-        made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "arm-helper-7", "labels": ARM}}
-        made["spec"] = {"ports": [{"port": 8080}], **spec}
-
-        assert why in self.told(deployed, made)
-
-    def test_ends_the_service_of_an_arm_and_no_other(self, deployed):
-        ports = {"ports": [{"port": 8080}]}
-        for name, labels in (("arm-helper-7", ARM), ("mine", {})):
-            made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": labels}, "spec": ports}
-            deployed.kubectl("create", "-f", "-", stdin=json.dumps(made))
-        router = Bearer.unbound(deployed, "goldgate-router")
-
-        assert router.told("delete", "service", "arm-helper-7", "--wait=false") == ""
-        assert "changes and ends Services of arms only" in router.told("delete", "service", "mine", "--wait=false")
-
-    def test_gives_the_service_of_an_arm_its_next_owner(self, deployed):
-        """One that an arm of the same name left behind; the one-node cluster asks for the right to delete it."""
-        router = Bearer.unbound(deployed, "goldgate-router")
-        told = []
-        for name in ("before", "after"):
-            owner = {**arm(deployed), "metadata": {"name": name}}
-            uid = deployed.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.uid}", stdin=json.dumps(owner))
-            made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "arm-helper-8", "labels": ARM}}
-            made["metadata"]["ownerReferences"] = [
-                {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": uid}
-            ]
-            made["spec"] = {"ports": [{"port": 8080}], "selector": ARM}
-            told.append(router.told("apply", "--server-side", "--validate=false", "-f", "-", document=made))
-
-        assert told == ["", ""]
 
 
 def test_tokens_of_pods_say_in_which_pod_they_are(deployed):

@@ -145,6 +145,12 @@ class TestRefusals:
         ("failure", "advice"),
         [
             (answered(403, "tasks is forbidden"), "tasks is forbidden. Give this account that right."),
+            (
+                answered(
+                    403, f"ValidatingAdmissionPolicy 'a' with binding 'a' denied request: Secret s {'x' * 400} end."
+                ),
+                f"`r`: Secret s {'x' * 400} end",
+            ),
             (answered(422, "spec.x: unknown"), "spec.x: unknown"),
             (answered(500, "etcdserver: request is too large"), "Make it smaller"),
             (answered(413), "Make it smaller"),

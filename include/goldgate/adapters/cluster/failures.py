@@ -5,6 +5,7 @@ after it began it also refuses what it allows a moment later: it serves before i
 (seen for 0.1 s on an idle machine), so refusals are asked once more, for a short time.
 """
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _JUST_STARTED: Final = frozenset({401, 403, 404})
 _UNKNOWN_STATUS: Final = 401
 _FORBIDDEN_STATUS: Final = 403
 _TOO_LARGE: Final = 413
+_DENIED: Final = re.compile("ValidatingAdmissionPolicy '[^']*' with binding '[^']*' denied request: (.+)")
+_MOST_SAID: Final = 1000
 
 MISSING_STATUS: Final = 404
 TAKEN_STATUS: Final = 409
@@ -54,6 +57,14 @@ def is_passing(error: BaseException) -> bool:
     return status_code(error) in _PASSING and not is_too_large(error)
 
 
+def denial(error: Exception) -> str | None:
+    """Tell what an admission policy said, which has its own advice; None if none refused."""
+    if status_code(error) != _FORBIDDEN_STATUS:
+        return None
+    said = _DENIED.search(str(error))
+    return said[1][:_MOST_SAID].rstrip(".") if said else None
+
+
 def refusal(error: Exception, *, doing: str) -> PermanentError | TransientError:
     """Say in Goldgate's words why a request failed.
 
@@ -80,9 +91,9 @@ def refusal(error: Exception, *, doing: str) -> PermanentError | TransientError:
             f"The API server would not {doing}: it does not know who asks ({first_line(error)}). The token or "
             "certificate has expired, or is not of this cluster. Try again with a new one."
         )
-    if code == _FORBIDDEN_STATUS:
-        return PermanentError(f"The API server would not {doing}: {first_line(error)}. Give this account that right.")
-    return PermanentError(f"The API server would not {doing}: {first_line(error)}")
+    denied = denial(error)
+    advice = ". Give this account that right." if code == _FORBIDDEN_STATUS and denied is None else ""
+    return PermanentError(f"The API server would not {doing}: {denied or first_line(error)}{advice}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from goldgate.adapters.cluster.failures import (
     FAILURES,
     TAKEN_STATUS,
     Patience,
+    denial,
     is_absent,
     is_passing,
     refusal,
@@ -35,6 +36,8 @@ _INTERNAL: Final = 500
 _THERE: Final = "already exists"
 """Else a 409 is about the quota, which others change at the same time."""
 _MISSING_RIGHT: Final = "cannot create resource"
+_LISTS: Final = ("goldgate.dev/images", "goldgate.dev/secrets")
+"""Annotations of a namespace, which somebody can add to: what pods may run there, and read."""
 
 
 class PodResource(GenericNamespacedResource):
@@ -130,15 +133,22 @@ def _postponed(error: Exception, order: PodOrder) -> PodPostponedError | None:
     said = first_line(error)
     if status_code(error) == TAKEN_STATUS:
         return PodPostponedError(f"others ask for pods at the same time: {said}")
-    if status_code(error) == _FORBIDDEN and "exceeded quota" in said:
-        return QuotaExceededError(f"the quota of the namespace has no room for pod `{order.name}`: {said}")
     if status_code(error) == _INTERNAL and "failed calling webhook" in said:
         return PodPostponedError(f"an admission webhook does not answer: {said}")
-    if status_code(error) == _FORBIDDEN and _MISSING_RIGHT in said:
+    return _not_yet_allowed(error, order) if status_code(error) == _FORBIDDEN else None
+
+
+def _not_yet_allowed(error: Exception, order: PodOrder) -> PodPostponedError | None:
+    said, denied = first_line(error), denial(error)
+    if "exceeded quota" in said:
+        return QuotaExceededError(f"the quota of the namespace has no room for pod `{order.name}`: {said}")
+    if _MISSING_RIGHT in said:
         # A server that has just begun refuses so what it allows a moment later.
         return PodPostponedError(f"{said}. Give this account the right to create pods (include/deploy/rbac).")
-    if status_code(error) == _FORBIDDEN and "error looking up service account" in said:
+    if "error looking up service account" in said:
         return PodPostponedError(f"{said}. Apply include/deploy, which makes it, or correct `serviceAccount`.")
+    if denied is not None and any(each in denied for each in _LISTS):
+        return PodPostponedError(f"{denied}.")
     return None
 
 

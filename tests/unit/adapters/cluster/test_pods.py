@@ -41,6 +41,11 @@ def pods(answer: Answer, *, within_s: float = 0.0) -> ClusterPods:
     return ClusterPods(cluster_that(answer), clock=FrozenClock(), patience=patience)
 
 
+def denied(said: str) -> str:
+    """What the API server says for a policy."""
+    return f"ValidatingAdmissionPolicy 'goldgate-pods' with binding 'goldgate-pods' denied request: {said}"
+
+
 class TestLaunch:
     def test_asks_for_one_pod_that_names_secrets_and_holds_none(self):
         asked: list[Any] = []
@@ -63,6 +68,9 @@ class TestLaunch:
             (500, 'Internal error occurred: failed calling webhook "a.b": timeout', PodPostponedError),
             (403, 'pods is forbidden: User "x" cannot create resource "pods" in API group ""', PodPostponedError),
             (403, 'error looking up service account agents/x: serviceaccount "x" not found', PodPostponedError),
+            (403, denied("image a:1 may not run: its annotation goldgate.dev/images"), PodPostponedError),
+            (403, denied("Secret a may not be read: its annotation goldgate.dev/secrets"), PodPostponedError),
+            (403, denied("pods of the operator mount no Secrets"), PodRefusedError),
             (403, 'pods "run-1" is forbidden: violates PodSecurity "restricted:latest": host ports', PodRefusedError),
             (403, "maximum memory usage per Container is 32Mi, but limit is 64Mi", PodRefusedError),
             (400, 'admission webhook "a.b" denied the request: no such registry', PodRefusedError),
@@ -79,7 +87,7 @@ class TestLaunch:
             pods(lambda _: refused(code, message)).launch(ORDER)
 
         assert type(raised.value) is error
-        assert message.partition("(")[0][:60] in str(raised.value)
+        assert message.rpartition("denied request: ")[2].partition("(")[0][:60] in str(raised.value)
 
     def test_takes_the_pod_that_is_there_for_the_one_that_was_ordered(self):
         asked: list[str] = []
