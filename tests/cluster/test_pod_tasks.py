@@ -109,6 +109,20 @@ class TestCancelTask:
             assert tend(place, "r1")["waits_for"] == ""
             until(lambda: pods_of(place, "r1") == [], within_s=60)
 
+    def test_ends_a_run_beside_whose_order_to_end_nonsense_stands(self, place: Place):
+        with place.world.booking.held():
+            tend(place, "r1")
+            place.world.booking.await_one()
+            word = "goldgate.dev/word-"
+            for nonsense in ("1={", f"2={'x' * 100_001}"):
+                place.cluster.kubectl("annotate", "taskrun", "r1", word + nonsense)
+
+            told = pod_tasks.cancel_task("r1", "not needed", "ann", place.access)
+
+        assert (told["phase"], told["reason"]) == ("Failed", "cancelled by ann: not needed")
+        reasons = ("get", "events", "-o", "jsonpath={.items[*].reason}")
+        until(lambda: place.cluster.kubectl(*reasons).split().count("WordSetAside") == 2)
+
     def test_leaves_a_run_that_is_over_as_it_is(self, place: Place):
         Tended(place, "r1", spec=SPEC).begin().over()
 

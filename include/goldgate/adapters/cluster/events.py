@@ -25,7 +25,20 @@ _log = logging.getLogger(__name__)
 
 COMPONENT: Final = "goldgate-task-run"
 
-_WARNINGS: Final = ("Failed", "Lost", "Dropped", "Cancelled", "DeadlinePassed", "Abandoned", "Refused", "Interrupted")
+SET_ASIDE: Final = "WordSetAside"
+"""Reason of what was found where people's words are, and is none. It stands in no history."""
+
+_WARNINGS: Final = (
+    "Failed",
+    "Lost",
+    "Dropped",
+    "Cancelled",
+    "DeadlinePassed",
+    "Abandoned",
+    "Refused",
+    "Interrupted",
+    "SetAside",
+)
 """How the reasons of what went wrong end."""
 _MESSAGE_BYTES: Final = 1024
 """The API server takes no longer message."""
@@ -41,8 +54,9 @@ class Line:
     run: str
     uid: str
     """Of the TaskRun."""
-    number: int
-    """Counted from the beginning of the run: the same line has the same number, whoever tells it."""
+    number: int | str
+    """Counted from the beginning of the run: the same line has the same number, whoever tells it. Of what stands in no
+    history: a text that is the same for the same."""
     event: RunEvent
 
 

@@ -21,7 +21,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from goldgate.adapters.cluster.connection import Cluster
-from goldgate.adapters.cluster.events import Line, RunEvents
+from goldgate.adapters.cluster.events import SET_ASIDE, Line, RunEvents
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
 from goldgate.adapters.cluster.parts import ClusterPartStore, owner_of, written_bytes
@@ -37,11 +37,11 @@ from goldgate.adapters.cluster.statuses import (
     text_of_time,
     whole_of,
 )
-from goldgate.adapters.cluster.words import key_of, text_of, words_in
+from goldgate.adapters.cluster.words import SetAside, heard_in, key_of, text_of
 from goldgate.contracts.base import API_VERSION
 from goldgate.contracts.cluster import PARENT_ANNOTATION, ROOT_LABEL, HeldStatus, StoredText
 from goldgate.contracts.resource_parts import Name
-from goldgate.contracts.task_runs import TaskRun, TaskRunStatus
+from goldgate.contracts.task_runs import RunEvent, TaskRun, TaskRunStatus
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.delivery import Clock
 from goldgate.ports.parts import PartMissingError
@@ -103,6 +103,8 @@ class ClusterTaskRunStore:
         self._old_parts = ClusterPartStore(cluster, patience=_SWEEPING)
         self._events = RunEvents(cluster)
         self._known: dict[Lease, _Known] = {}
+        self._set_aside: set[tuple[str, str]] = set()
+        """What was told of it: the run by its uid, and what was found."""
         self._own_root = cluster.labels.get(ROOT_LABEL)
 
     def create(self, run: TaskRun) -> TaskRun:
@@ -224,7 +226,20 @@ class ClusterTaskRunStore:
 
     def words(self, name: str) -> list[RunWord]:
         """Read the words, oldest first."""
-        return words_in(self._heard.metadata(_checked(name)) or {})
+        metadata = self._heard.metadata(_checked(name)) or {}
+        heard = heard_in(metadata)
+        for each in heard.set_aside:
+            self._tell_set_aside(name, each, uid=metadata["uid"])
+        return list(heard.words)
+
+    def _tell_set_aside(self, name: str, found: SetAside, *, uid: str) -> None:
+        """Tell once what is no word. Runs are looked at once a second."""
+        if (uid, found.mark) in self._set_aside:
+            return
+        self._set_aside.add((uid, found.mark))
+        _log.warning("task_run.word_set_aside", extra={"run": name, "found": found.problem})
+        event = RunEvent(at=self._clock.now(), reason=SET_ASIDE, message=found.problem)
+        self._events.tell([Line(run=name, uid=uid, number=found.mark, event=event)])
 
     def drop(self, lease: Lease, word: RunWord) -> None:
         """Forget a word."""

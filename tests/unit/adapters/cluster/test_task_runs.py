@@ -1,12 +1,17 @@
 """The store of TaskRuns in a cluster, where no API server is needed; `tests/cluster` has the rest."""
 
+import json
+from typing import Any
+
+import httpx2
 import pytest
 
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
+from goldgate.contracts.cluster import WORD_ANNOTATION
 from goldgate.domain.errors import TransientError
 from tests.fakes.frozen_clock import FrozenClock
-from tests.fakes.scripted_api_server import cluster_that, cut
+from tests.fakes.scripted_api_server import as_json, cluster_that, cut
 
 
 class Waiting:
@@ -42,3 +47,27 @@ class TestWhoWorksOnARun:
             store.read("run")
 
         assert waiting.waited_s > 50
+
+
+class TestWhatIsNoWord:
+    def test_is_told_once_however_often_the_run_is_looked_at(self):
+        posted: list[dict[str, Any]] = []
+
+        def answers(request: httpx2.Request) -> httpx2.Response:
+            if request.method == "POST":
+                posted.append(json.loads(request.content))
+                return as_json({"metadata": {"name": "told"}})
+            annotations = {f"{WORD_ANNOTATION}1": "{", f"{WORD_ANNOTATION}2": "x" * 200_000}
+            return as_json({"metadata": {"name": "run", "uid": "u", "annotations": annotations}})
+
+        store = ClusterTaskRunStore(cluster_that(answers), clock=FrozenClock())
+
+        heard = [store.words("run") for _ in range(3)]
+        store.close()
+
+        assert heard == [[]] * 3
+        assert [event["reason"] for event in posted] == ["WordSetAside"] * 2
+        assert [event["type"] for event in posted] == ["Warning"] * 2
+        assert {event["involvedObject"]["uid"] for event in posted} == {"u"}
+        assert len({event["metadata"]["name"] for event in posted}) == 2
+        assert "remove the annotation" in posted[0]["message"]
