@@ -167,6 +167,34 @@ class TestHelmValues:
         assert values["uid"] == router_pod()["spec"]["securityContext"]["runAsUser"]
 
 
+def allowed(what: str) -> list[str]:
+    """What the namespace of the example lists."""
+    (namespace,) = documents(DEPLOY / "overlays" / "example" / "allowed.yaml")
+    return str(namespace["metadata"]["annotations"][f"goldgate.dev/{what}"]).split()
+
+
+class TestAllowed:
+    def test_lists_the_image_of_the_arms(self):
+        arms = read_yaml(DEPLOY / "overlays" / "example" / "arms.yaml", PodSettings).spec
+
+        assert arms.image.partition("@")[0] in allowed("images")
+
+    def test_lists_the_secrets_that_the_examples_name(self):
+        arms = read_yaml(DEPLOY / "overlays" / "example" / "arms.yaml", PodSettings).spec
+        (llm,) = documents(DEPLOY / "examples" / "plain-secret.yaml")
+
+        named = {source.secret.name for source in arms.env_from.values()} | {
+            llm["spec"]["apiKeyFrom"]["secret"]["name"]
+        }
+
+        assert named == set(allowed("secrets"))
+
+    def test_is_nothing_until_an_installation_says_so(self):
+        (namespace,) = documents(DEPLOY / "base" / "namespace.yaml")
+
+        assert namespace["metadata"]["annotations"] == {"goldgate.dev/images": "", "goldgate.dev/secrets": ""}
+
+
 class TestSecrets:
     def test_are_nowhere_in_these_files(self):
         assert [one["metadata"]["name"] for one in documents(*FILES) if one.get("kind") == "Secret"] == []

@@ -141,7 +141,9 @@ def _postponed(error: Exception, order: PodOrder) -> PodPostponedError | None:
 def _not_yet_allowed(error: Exception, order: PodOrder) -> PodPostponedError | None:
     said, denied = first_line(error), denial(error)
     if "exceeded quota" in said:
-        return QuotaExceededError(f"the quota of the namespace has no room for pod `{order.name}`: {said}")
+        return QuotaExceededError(
+            f"the quota of the namespace has no room for pod `{order.name}`: {said}. Raise the quota or end other pods."
+        )
     if _MISSING_RIGHT in said:
         # A server that has just begun refuses so what it allows a moment later.
         return PodPostponedError(f"{said}. Give this account the right to create pods (include/deploy/rbac).")

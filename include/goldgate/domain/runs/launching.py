@@ -157,14 +157,14 @@ def decide_postponed(count: Launches, *, policy: LaunchPolicy, now: datetime, sa
         count: With that pod.
         policy: How long may be waited.
         now: The time.
-        said: The server's words, such as those of an exceeded quota.
+        said: The server's words, such as those of an exceeded quota, and what to do.
     """
     if count.waited_s(now) < policy.start_within_s:
         about = f"Pod `{count.pod}` cannot be made yet"
         return WaitForPod(detail=f"{about}: {said}", about=about)
     return Fail(
-        advice=f"Pod `{count.pod}` could not be made within {policy.start_within_s:.0f} s: {said} Raise the quota or "
-        "end other pods, then start the run anew; `startWithinSeconds` of the PodSettings says how long is waited."
+        advice=f"Pod `{count.pod}` could not be made within {policy.start_within_s:.0f} s: {said} Put that "
+        "right and start the run anew; `startWithinSeconds` of the PodSettings says how long is waited."
     )
 
 
