@@ -37,6 +37,9 @@ ACCEPTED: Final[dict[str, Document]] = {
     "prompts with braces": texts(system='{"a": 1} {} {2} { a }', user="{a{question}b}{{context}}{é}"),
     "a shorter prompt": agent(fallbacks=[{"contextTokens": 200}]),
     "nulls": run(taskRef=None, agentRef="a", userMessage="m", deadlineSeconds=None),
+    "a run of an agent that has nothing left to give": run(
+        agentRef="a", userMessage="m", depth=8, limits={"maxSteps": 0}
+    ),
     "a long name": {**run(taskRef="t"), "metadata": {"name": "a" * 63}},
     "labels": {
         **run(taskRef="t"),
