@@ -10,11 +10,12 @@ import pytest
 
 from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
+from goldgate.adapters.cluster.large_statuses import LargeStatuses
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
 from goldgate.contracts.task_runs import ContextMessage, RunEvent, TaskRun
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.task_runs import Lease, LeaseLostError
-from tests.cluster.stores import PART, object_of, opened, over_a_wire, parts_in
+from tests.cluster.stores import BRIEF, PART, object_of, opened, over_a_wire, parts_in
 from tests.contracts.test_task_run_store_port import AT, detail_of, recorded, run
 from tests.fakes.frozen_clock import FrozenClock
 
@@ -179,7 +180,7 @@ class TestAnOwnerThatIsKilled:
         fresh = store.take("r1", owner="next", for_s=30)
         store.save(fresh, large("second"))
 
-        store._sweep(late, None)
+        LargeStatuses(empty, patience=BRIEF).sweep(late, stands=None)
         with pytest.raises(LeaseLostError):
             store.save(late, large("third"))
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.errors import PermanentError
 from goldgate.ports.delivery import Clock
-from goldgate.ports.task_runs import Lease, LeaseLostError, RunHeldError, RunWord
+from goldgate.ports.task_runs import Lease, LeaseLostError, RecordTooLargeError, RunHeldError, RunWord
 
 
 @dataclass(kw_only=True)
@@ -32,6 +32,8 @@ class InMemoryTaskRunStore:
         self.dead: set[str] = set()
         """Owners that are known to be dead."""
         self.saved: list[TaskRun] = []
+        self.most_bytes: int | None = None
+        """Of a record that is not the last of its run. None: it takes any."""
 
     def damage(self, name: str) -> None:
         self._damaged.add(name)
@@ -87,6 +89,10 @@ class InMemoryTaskRunStore:
         with self._lock:
             if run.metadata.name != lease.run:
                 raise PermanentError(f"Found a lease of run `{lease.run}`; expected one of `{run.metadata.name}`.")
+            if self.most_bytes is not None and not run.status.phase.is_terminal:
+                size_bytes = len(run.status.model_dump_json())
+                if size_bytes > self.most_bytes:
+                    raise RecordTooLargeError(f"record: it would take {size_bytes} bytes")
             self._require_held(lease)
             self._runs[lease.run] = run
             self.saved.append(run)

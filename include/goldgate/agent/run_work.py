@@ -21,13 +21,13 @@ from goldgate.contracts.prediction import PredictRequest
 from goldgate.contracts.run_mapping import state_of
 from goldgate.contracts.task_runs import TaskRun, TaskSpec
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.runs.events import AgentFound, AgentUnavailable, Broke, TakenUp, Validated
+from goldgate.domain.runs.events import Abandoned, AgentFound, AgentUnavailable, Broke, TakenUp, Validated
 from goldgate.domain.runs.machine import advance
 from goldgate.domain.runs.state import Fate, Phase, RunState, Spent
 from goldgate.domain.runs.steps import Effect, Happening, Step
 from goldgate.ports.agents import Agent
 from goldgate.ports.delivery import Clock
-from goldgate.ports.task_runs import LeaseLostError, RunHeldError, TaskRunStore
+from goldgate.ports.task_runs import LeaseLostError, RecordTooLargeError, RunHeldError, TaskRunStore
 
 OpenAgent = Callable[[str, str], Agent]
 """Opens an agent by its name and its bundle; an empty bundle: as it is now.
@@ -119,13 +119,11 @@ class RunWork:
         """Work until the run is over, waits, or this process is to end."""
         record = self.record
         try:
-            step = self._heard(self._entry())
-            if step.effect is Effect.VALIDATE:
-                step = self._heard(self._validated())
-            if step.effect is not Effect.STOP or self._waits_for_agent():
-                self._with_agent(step)
-        except RunInterruptedError as error:
-            self._interrupted(str(error))
+            self._go_on()
+            record.flush()
+        except RecordTooLargeError as error:
+            # What stood before fits, and so it does with an end.
+            self._take(advance(record.state, Abandoned(reason=str(error))))
         if record.state.phase is Phase.FAILED:
             self._end_sub_runs()
         if record.state.phase.is_terminal:
@@ -133,6 +131,16 @@ class RunWork:
                 if not record.has_acted_on(word):
                     record.drop(word, why="the run is over")
         record.flush()
+
+    def _go_on(self) -> None:
+        try:
+            step = self._heard(self._entry())
+            if step.effect is Effect.VALIDATE:
+                step = self._heard(self._validated())
+            if step.effect is not Effect.STOP or self._waits_for_agent():
+                self._with_agent(step)
+        except RunInterruptedError as error:
+            self._interrupted(str(error))
 
     def _entry(self) -> Step:
         """Find where the run stands; a run that was cut off in the middle of its work is taken up."""

@@ -37,7 +37,7 @@ from goldgate.domain.runs.launching import (
 )
 from goldgate.domain.runs.pods import Launches, LaunchPolicy, PodFacts, PodPhase, pod_name
 from goldgate.ports.pods import Counted, LaunchCounts, PodOrder, PodPostponedError, PodRefusedError, Pods
-from goldgate.ports.task_runs import RunHeldError
+from goldgate.ports.task_runs import RecordTooLargeError, RunHeldError
 
 OWNER: Final = "pod/"
 """How a pod names itself where it holds a lease: this and its name."""
@@ -54,6 +54,9 @@ _LETS_GO_WITHIN_S: Final = 3.0
 _LOOK_EVERY_S: Final = 0.2
 _DEADLINE_GRACE_S: Final = 60.0
 """The run ends itself at its deadline; the cluster ends a pod that does not."""
+
+_KINDS: Final = ("deadline: ", "record: ")
+"""How reasons begin that say themselves of which kind they are."""
 
 _IN_ORDER: Final = frozenset({0, WAITS, INTERRUPTED})
 """Exit codes of pods that nobody need look at."""
@@ -221,6 +224,8 @@ class PodLauncher:
                 self.recorder.free(name, lost=count.why)
         except RunHeldError as error:
             return WaitForPod(detail=str(error))
+        except RecordTooLargeError as error:
+            return self._failed(seen, str(error))
         return self._made(seen, counted, needed)
 
     def _expired(self, seen: Seen, *, is_left: bool) -> Decision | None:
@@ -324,7 +329,7 @@ class PodLauncher:
             self.dead.add(OWNER + seen.pod.name)
         if seen.pod is None and seen.counted.launches.launched:
             self.dead.add(OWNER + seen.counted.launches.pod)
-        why = advice if advice.startswith("deadline: ") else f"pod: {advice}"
+        why = advice if advice.startswith(_KINDS) else f"pod: {advice}"
         try:
             self.recorder.abandon(seen.run.metadata.name, why)
         except RunHeldError:

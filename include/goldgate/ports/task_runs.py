@@ -18,6 +18,10 @@ class LeaseLostError(PermanentError):
     """Another process has taken the run over: this one must stop at once, and nothing of it was written."""
 
 
+class RecordTooLargeError(PermanentError):
+    """A record is larger than its store takes, and nothing of it was written. The one before stands."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lease:
     """The right to work on one run, until it ends or is renewed."""
@@ -81,7 +85,7 @@ class TaskRunStore(Protocol):
         """Tell when the last owner, alive or dead, took or renewed the lease; None if there was none."""
 
     def save(self, lease: Lease, run: TaskRun) -> None:
-        """Record a run whole. Raises `LeaseLostError`, and then nothing was written."""
+        """Record a run whole. Raises `LeaseLostError`, `RecordTooLargeError`, and then nothing was written."""
 
     def post(self, name: str, word: RunWord) -> None:
         """Leave a word for whoever works on the run, now or later. Raises `PermanentError` if there is no such run."""

@@ -109,3 +109,15 @@ class TestTendAfterAPod:
 
         assert tended.decision == Follow()
         assert [order.name for order in bench.pods.orders] == ["run-1", "run-2"]
+
+    def test_ends_a_run_whose_record_has_no_room_for_what_became_of_its_pod(self):
+        bench = Bench()
+        bench.tend()
+        bench.work(dies_at=12)
+        bench.pods.vanish("run-1")
+        bench.runs.store.most_bytes = len(bench.recorded().status.model_dump_json())
+
+        tended = bench.tend()
+
+        assert (tended.decision, tended.run.status.phase) == (Over(), Phase.FAILED)
+        assert (tended.run.status.error or "").startswith("record: it would take ")

@@ -14,8 +14,8 @@ however often it arrives, so that one whose answer was lost is sent again.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,52 +23,43 @@ from pydantic import TypeAdapter, ValidationError
 from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.events import SET_ASIDE, Line, RunEvents
 from goldgate.adapters.cluster.failures import Patience
+from goldgate.adapters.cluster.large_statuses import LargeStatuses
+from goldgate.adapters.cluster.leases import (
+    KnownRun,
+    conditions_of,
+    known_of,
+    next_holder,
+    refused,
+    require_held,
+    taking,
+)
 from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
-from goldgate.adapters.cluster.parts import ClusterPartStore, owner_of, written_bytes
+from goldgate.adapters.cluster.parts import owner_of
 from goldgate.adapters.cluster.statuses import (
     damaged,
-    fits,
     held_of,
-    object_of_status,
     run_of,
-    shown,
     status_of_text,
-    text_of_status,
     text_of_time,
     whole_of,
 )
 from goldgate.adapters.cluster.words import SetAside, heard_in, key_of, text_of
 from goldgate.contracts.base import API_VERSION
-from goldgate.contracts.cluster import PARENT_ANNOTATION, ROOT_LABEL, HeldStatus, StoredText
+from goldgate.contracts.cluster import PARENT_ANNOTATION, ROOT_LABEL, StoredText
 from goldgate.contracts.resource_parts import Name
 from goldgate.contracts.task_runs import RunEvent, TaskRun, TaskRunStatus
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.ports.delivery import Clock
 from goldgate.ports.parts import PartMissingError
-from goldgate.ports.task_runs import Lease, LeaseLostError, RunHeldError, RunWord
+from goldgate.ports.task_runs import Lease, RunWord
 
 _log = logging.getLogger(__name__)
 
 _NAME: Final = TypeAdapter(Name)
-_USE: Final = "status-"
-"""What parts of a status are for, with the epoch in which they were stored behind it."""
 _RENEWAL: Final = Patience(within_s=2.0)
 """Whoever renews tries again by itself, and may not be kept from ending."""
 _LISTEN_WITHIN_S: Final = 5.0
 """Whoever works on a run asks again soon, and meanwhile has to hear that its own process is to end."""
-_SWEEPING: Final = Patience(within_s=5.0, refused_within_s=0.0)
-"""What is left of older statuses harms nobody."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Known:
-    """What is known of a run since its lease was taken."""
-
-    uid: str
-    told: int
-    """Lines of its history that others have told."""
-    may_have_parts: bool
-    """Parts of an older status may be left, of this process or of one that was killed."""
 
 
 class ClusterTaskRunStore:
@@ -99,10 +90,9 @@ class ClusterTaskRunStore:
         self._runs = Objects(cluster, kind="TaskRun", plural="taskruns", patience=patience)
         brief = replace(patience, within_s=min(patience.within_s, _LISTEN_WITHIN_S))
         self._heard = Objects(cluster, kind="TaskRun", plural="taskruns", patience=brief)
-        self._parts = ClusterPartStore(cluster, patience=patience)
-        self._old_parts = ClusterPartStore(cluster, patience=_SWEEPING)
+        self._large = LargeStatuses(cluster, patience=patience)
         self._events = RunEvents(cluster)
-        self._known: dict[Lease, _Known] = {}
+        self._known: dict[Lease, KnownRun] = {}
         self._set_aside: set[tuple[str, str]] = set()
         """What was told of it: the run by its uid, and what was found."""
         self._own_root = cluster.labels.get(ROOT_LABEL)
@@ -142,7 +132,7 @@ class ClusterTaskRunStore:
             if whole is None:
                 return run_of(obj)
             try:
-                text = self._parts.get(whole)
+                text = self._large.read(whole, name=name)
             except PartMissingError as error:
                 if whole == before:
                     raise damaged(name, error) from error
@@ -162,9 +152,10 @@ class ClusterTaskRunStore:
             obj = self._required(name)
             held = held_of(obj)
             if wanted is None or held != wanted:
-                wanted = self._next_holder(name, held, owner=owner, for_s=for_s)
+                now = self._clock.now()
+                wanted = next_holder(name, held=held, owner=owner, for_s=for_s, now=now, is_dead=self._is_dead)
                 try:
-                    self._runs.patch(name, _taking(obj, wanted), is_of_status=True)
+                    self._runs.patch(name, taking(obj, wanted), is_of_status=True)
                 except AbsentError:
                     continue
                 except UnfitPatchError as error:
@@ -174,7 +165,7 @@ class ClusterTaskRunStore:
                         raise TransientError(f"Run `{name}` is written by others all the time. Try again.") from error
                     continue
             lease = Lease(run=name, owner=owner, epoch=wanted.epoch)
-            self._known[lease] = _known_of(obj, predecessor=held)
+            self._known[lease] = known_of(obj, predecessor=held)
             return lease
 
     def renew(self, lease: Lease, *, for_s: float) -> None:
@@ -192,7 +183,7 @@ class ClusterTaskRunStore:
             {"op": "add", "path": "/status/held/renewTime", "value": text_of_time(self._clock.now())},
         ]
         try:
-            self._runs.patch(lease.run, [*self._tests(lease), *operations], is_of_status=True)
+            self._runs.patch(lease.run, [*self._conditions(lease), *operations], is_of_status=True)
         except (AbsentError, UnfitPatchError):
             _log.debug("task_run.lease_not_given_back", extra={"run": lease.run})
         self._known.pop(lease, None)
@@ -205,7 +196,7 @@ class ClusterTaskRunStore:
         """Record a run whole, if the lease is held. That also renews the lease."""
         if run.metadata.name != lease.run:
             raise PermanentError(f"Found a lease of run `{lease.run}`; expected one of `{run.metadata.name}`.")
-        status, stored = self._stored(lease, run)
+        status, stored = self._written(lease, run)
         operations: list[Object] = [
             {"op": "add", "path": "/status/held/renewTime", "value": text_of_time(self._clock.now())},
             # Who works on it stays as it is, whatever a renewal writes at the same time.
@@ -243,13 +234,16 @@ class ClusterTaskRunStore:
 
     def drop(self, lease: Lease, word: RunWord) -> None:
         """Forget a word."""
-        operations = [*self._tests(lease), {"op": "remove", "path": pointer("metadata", "annotations", key_of(word))}]
+        operations = [
+            *self._conditions(lease),
+            {"op": "remove", "path": pointer("metadata", "annotations", key_of(word))},
+        ]
         try:
             self._runs.patch(lease.run, operations)
         except (AbsentError, UnfitPatchError) as error:
             found = self._held_by(lease)
             if key_of(word) in found["metadata"].get("annotations", {}):
-                raise _refused(lease) from error
+                raise refused(lease) from error
         except PermanentError:
             self._held_by(lease)
             raise
@@ -275,7 +269,7 @@ class ClusterTaskRunStore:
     def _begin_with(self, run: TaskRun, made: Object) -> None:
         """Record the status that a new run comes with, if nobody has taken it up meanwhile."""
         lease = Lease(run=run.metadata.name, owner="", epoch=0)
-        status, _ = self._stored(lease, run)
+        status, _ = self._written(lease, run)
         unchanged = expect("/metadata/resourceVersion", made["resourceVersion"])
         operations: list[Object] = [unchanged, {"op": "add", "path": "/status", "value": status}]
         try:
@@ -283,18 +277,7 @@ class ClusterTaskRunStore:
         except (AbsentError, UnfitPatchError):
             _log.debug("task_run.taken_up_at_once", extra={"run": lease.run})
 
-    def _stored(self, lease: Lease, run: TaskRun) -> tuple[Object, StoredText | None]:
-        """Write a status for its object, and put what is too large for it beside it first."""
-        text = text_of_status(run.status)
-        if fits(text, spec_bytes=written_bytes(run.spec.user_message or "")):
-            return object_of_status(run.status), None
-        if lease.epoch:
-            self._held_by(lease)  # others find no parts of whoever lost the lease
-        stored = self._parts.put(text, owner_run=lease.run, use=f"{_USE}{lease.epoch}")
-        written = object_of_status(shown(run.status, stored))
-        return {**written, "whole": stored.model_dump(mode="json", by_alias=True)}, stored
-
-    def _followed_up(self, lease: Lease, run: TaskRun, known: _Known, stored: StoredText | None) -> _Known:
+    def _followed_up(self, lease: Lease, run: TaskRun, known: KnownRun, stored: StoredText | None) -> KnownRun:
         """Do what comes after a record: it stands, whatever becomes of this."""
         lines = run.status.events
         count = run.status.events_dropped + len(lines)
@@ -304,85 +287,36 @@ class ClusterTaskRunStore:
             [Line(run=lease.run, uid=known.uid, number=first + at, event=event) for at, event in enumerate(new)]
         )
         if known.may_have_parts or stored is not None:
-            self._sweep(lease, stored)
+            self._large.sweep(lease, stands=stored)
         return replace(known, told=count, may_have_parts=stored is not None)
 
-    def _sweep(self, lease: Lease, stands: StoredText | None) -> None:
-        """Remove the parts of older statuses. What a later owner has put already is none of them."""
-        try:
-            for part in self._old_parts.kept(lease.run):
-                epoch = part.use.removeprefix(_USE)
-                is_status = part.use.startswith(_USE) and epoch.isdecimal()
-                if is_status and int(epoch) <= lease.epoch and not part.is_of(stands):
-                    self._old_parts.forget(part)
-        except (PermanentError, TransientError) as error:
-            _log.warning("task_run.parts_left", extra={"run": lease.run, "error": str(error)})
-
-    def _next_holder(self, name: str, held: HeldStatus, *, owner: str, for_s: float) -> HeldStatus:
-        now = self._clock.now()
-        until = held.renew_time and held.renew_time + timedelta(seconds=held.lease_seconds)
-        if held.holder and until is not None and until > now and not self._is_dead(held.holder):
-            raise RunHeldError(
-                f"Run `{name}` is worked on by `{held.holder}` until {until.isoformat(timespec='seconds')} at least. "
-                "Try again then, or look what it is doing.",
-                retry_after=until - now,
-            )
-        return HeldStatus(holder=owner, epoch=held.epoch + 1, renew_time=now, lease_seconds=for_s)
-
     def _write(self, lease: Lease, operations: Sequence[Object], *, patience: Patience | None = None) -> None:
-        tested = [*self._tests(lease), *operations]
+        tested = [*self._conditions(lease), *operations]
         try:
             self._runs.patch(lease.run, tested, is_of_status=True, patience=patience)
         except (AbsentError, UnfitPatchError) as error:
             self._held_by(lease)
-            raise _refused(lease) from error
+            raise refused(lease) from error
         except PermanentError:
             # A policy may forbid a pod what another one works on, before the tests are looked at.
             self._held_by(lease)
             raise
 
-    def _tests(self, lease: Lease) -> list[Object]:
-        """Write the conditions that only the holder of a lease fulfils, in the very TaskRun that it was taken of."""
-        known = self._known.get(lease)
-        tests = [expect("/status/held/epoch", lease.epoch), expect("/status/held/holder", lease.owner)]
-        return tests if known is None else [*tests, expect("/metadata/uid", known.uid)]
+    def _written(self, lease: Lease, run: TaskRun) -> tuple[Object, StoredText | None]:
+        """Write a status for its object; a lease of no epoch was never taken, and cannot be lost."""
+        return self._large.written(lease, run, check=lambda: lease.epoch and self._held_by(lease))
+
+    def _conditions(self, lease: Lease) -> list[Object]:
+        return conditions_of(lease, self._known.get(lease))
 
     def _held_by(self, lease: Lease) -> Object:
         """Read a run that a lease is held of; raise `LeaseLostError` if it is not."""
-        obj, known = self._runs.get(lease.run), self._known.get(lease)
-        if obj is None or (known is not None and obj["metadata"]["uid"] != known.uid):
-            raise LeaseLostError(f"Run `{lease.run}` was deleted. Nothing was written: this process stops.")
-        held = held_of(obj)
-        if (held.epoch, held.holder) != (lease.epoch, lease.owner):
-            now_owner = f"`{held.holder}`" if held.holder else "nobody"
-            raise LeaseLostError(
-                f"Run `{lease.run}` is held by {now_owner} in epoch {held.epoch}; expected epoch {lease.epoch}. "
-                "Nothing was written: this process stops."
-            )
-        return obj
+        return require_held(self._runs.get(lease.run), lease, self._known.get(lease))
 
     def _required(self, name: str) -> Object:
         if (obj := self._runs.get(_checked(name))) is None:
             raise _unknown(name)
         return obj
-
-
-def _taking(obj: Object, wanted: HeldStatus) -> list[Object]:
-    """Write the patch that takes a run as it was looked at: anything written since then makes it fail."""
-    held = wanted.model_dump(mode="json", by_alias=True)
-    path, value = ("/status/held", held) if obj.get("status") is not None else ("/status", {"held": held})
-    metadata = obj["metadata"]
-    return [
-        expect("/metadata/uid", metadata["uid"]),
-        expect("/metadata/resourceVersion", metadata["resourceVersion"]),
-        {"op": "add", "path": path, "value": value},
-    ]
-
-
-def _known_of(obj: Object, *, predecessor: HeldStatus) -> _Known:
-    status = obj.get("status") or {}
-    told = status.get("eventsDropped", 0) + len(status.get("events", []))
-    return _Known(uid=obj["metadata"]["uid"], told=told, may_have_parts=predecessor.epoch > 0)
 
 
 def _dated(run: TaskRun, metadata: Object) -> TaskRun:
@@ -405,10 +339,3 @@ def _checked(name: str) -> str:
 
 def _unknown(name: str) -> PermanentError:
     return PermanentError(f"Found no run named `{name}`; expected that TaskRun in the cluster.")
-
-
-def _refused(lease: Lease) -> PermanentError:
-    return PermanentError(
-        f"The API server did not take a change of run `{lease.run}`, though epoch {lease.epoch} of `{lease.owner}` "
-        "holds it. Nothing was written. Look whether its status was edited by hand."
-    )
