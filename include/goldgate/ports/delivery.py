@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from goldgate.contracts.evaluation import ResultRow
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
-from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 from goldgate.domain.errors import TransientError
+
+if TYPE_CHECKING:
+    # For annotations alone: the pod of a run, which reads a clock, need not build the contracts of releases.
+    from goldgate.contracts.evaluation import ResultRow
+    from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 
 
 class ImageBuilder(Protocol):
@@ -17,7 +20,7 @@ class ImageBuilder(Protocol):
 
     def build(
         self, *, context: Path, dockerfile: Path, name: str, labels: dict[str, str]
-    ) -> ImageBuilt | ImageUnavailable:
+    ) -> "ImageBuilt | ImageUnavailable":
         """Build, or say why not. The same inputs are not built twice.
 
         Raises:
@@ -86,7 +89,7 @@ class Validation:
 class ResultsValidator(Protocol):
     """Validates a results table and writes a report for people."""
 
-    def validate(self, rows: Sequence[ResultRow], *, expected_rows: int, repeats: int, report: Path) -> Validation:
+    def validate(self, rows: "Sequence[ResultRow]", *, expected_rows: int, repeats: int, report: Path) -> Validation:
         """Hold the table to its expectations. `report` is the folder to write into."""
 
 

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
-from goldgate.contracts.ledger import LedgerEntry
 from goldgate.contracts.request_log import RequestLog, RunLog
+
+if TYPE_CHECKING:
+    # For annotations alone: the pod of a run, which logs one line, need not build the contract of the ledger.
+    from goldgate.contracts.ledger import LedgerEntry
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -48,13 +51,13 @@ class Ledger(Protocol):
         outcome: str,
         by: str,
         evidence: Mapping[str, JsonValue],
-    ) -> LedgerEntry:
+    ) -> "LedgerEntry":
         """Add one entry, synced to disk before it returns. Safe from several processes.
 
         Raises PermanentError if the chain on disk is broken: nothing is added to a ledger that lies.
         """
 
-    def entries(self, *, agent: str | None = None) -> list[LedgerEntry]:
+    def entries(self, *, agent: str | None = None) -> "list[LedgerEntry]":
         """Read all entries, oldest first."""
 
     def verify(self) -> list[str]:
