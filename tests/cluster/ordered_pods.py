@@ -7,7 +7,7 @@ from goldgate.adapters.cluster.pod_manifest import manifest_of
 from goldgate.contracts.pods import PodSettingsSpec
 from goldgate.contracts.resource_parts import FromEnv, SecretKey
 from goldgate.entrypoints.evaluation_leftovers import POD_LABELS
-from goldgate.entrypoints.pod_launcher import PROGRAM
+from goldgate.entrypoints.pod_orders import PROGRAM
 from goldgate.ports.pods import PodOrder
 from tests.cluster.conftest import SECRETS, ClusterUnderTest
 

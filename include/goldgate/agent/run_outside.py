@@ -64,19 +64,18 @@ class OutsideRecorder:
             worked = replace(record.state, spent=record.state.spent + Spent(active_s=lost_s))
             record.take(Step(state=worked, history=(), effect=Effect.STOP))
 
-    def tell_waiting(self, name: str, detail: str, *, about: str) -> None:
+    def tell_waiting(self, run: TaskRun, detail: str, *, about: str) -> None:
         """Have history and status tell what keeps a process from beginning, once for each cause.
 
         Args:
-            name: Of the run.
+            run: As it was looked at.
             detail: What a person reads.
             about: What of it tells causes apart: its words may change with every look.
         """
-        run = self.store.read(name)
-        if run is not None and _tells(run, about):
+        if _tells(run, about):
             # Its lease is not even taken: the time since its last record would count as worked by whoever had it.
             return
-        with self._record(name) as record:
+        with self._record(run.metadata.name) as record:
             if not record.state.phase.is_terminal and not _tells(record.run, about):
                 record.note(_WAITING, detail)
                 # `kubectl get -o wide` shows it. Whatever begins after all says something else.

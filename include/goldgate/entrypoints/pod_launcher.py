@@ -5,18 +5,15 @@ is made, and seen. Killed between any two, the next launcher finds a count witho
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from goldgate.agent.run_interruptions import deadline_of
-from goldgate.agent.run_outside import FROM_OUTSIDE, OutsideRecorder, waits_for_agent
+from goldgate.agent.run_outside import FROM_OUTSIDE, OutsideRecorder
 from goldgate.agent.run_work import INTERRUPTED_REASON
-from goldgate.contracts.cluster import AGENT_LABEL
 from goldgate.contracts.pods import PodSettingsSpec
-from goldgate.contracts.resource_parts import EnvName, FromEnv
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.launching import (
@@ -36,14 +33,12 @@ from goldgate.domain.runs.launching import (
     decide_postponed,
 )
 from goldgate.domain.runs.pods import Launches, LaunchPolicy, PodFacts, PodPhase, pod_name
-from goldgate.ports.pods import Counted, LaunchCounts, PodOrder, PodPostponedError, PodRefusedError, Pods
+from goldgate.entrypoints.pod_orders import PROGRAM, Needed, Needs, PodOrders
+from goldgate.ports.pods import Counted, LaunchCounts, PodPostponedError, PodRefusedError, Pods
 from goldgate.ports.task_runs import RecordTooLargeError, RunHeldError
 
 OWNER: Final = "pod/"
 """How a pod names itself where it holds a lease: this and its name."""
-
-PROGRAM: Final = ("python3", "-m", "goldgate.entrypoints.task_run")
-"""Works on the run that its last argument names."""
 
 _ROUNDS: Final = 8
 """So often two launchers may get into each other's way before one of them gives up for now."""
@@ -52,9 +47,6 @@ _LETS_GO_WITHIN_S: Final = 3.0
 """A pod that was asked to end lets go of its run within a second."""
 
 _LOOK_EVERY_S: Final = 0.2
-_DEADLINE_GRACE_S: Final = 60.0
-"""The run ends itself at its deadline; the cluster ends a pod that does not."""
-
 _KINDS: Final = ("deadline: ", "record: ")
 """How reasons begin that say themselves of which kind they are."""
 
@@ -92,21 +84,13 @@ class Tended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Needed:
-    """What a pod is made for, and from."""
-
-    agent: str
-    env_from: Mapping[EnvName, FromEnv]
-
-
-@dataclass(frozen=True, kw_only=True)
 class PodLauncher:
     """Carries out what `goldgate.domain.runs.launching` decides."""
 
     recorder: OutsideRecorder
     pods: Pods
     counts: LaunchCounts
-    needs: Callable[[str, TaskRun], Mapping[EnvName, FromEnv]]
+    needs: Needs
     """Variables from Secrets for an agent, by its name. TransientError: the agent is not there."""
     settings: PodSettingsSpec
     dead: set[str]
@@ -119,6 +103,11 @@ class PodLauncher:
     def policy(self) -> LaunchPolicy:
         """What of the settings decides."""
         return policy_of(self.settings)
+
+    @property
+    def orders(self) -> PodOrders:
+        """What its pods are made from."""
+        return PodOrders(recorder=self.recorder, needs=self.needs, settings=self.settings, program=self.program)
 
     def tend(self, name: str) -> Tended:
         """Do what is to be done for a run now. Takes a few requests, and waits for nothing.
@@ -214,7 +203,7 @@ class PodLauncher:
             if self._is_cancelled(name):
                 self.recorder.settle(name, agent_problem="it is over")
                 return None
-            needed = self._needed(seen.run)
+            needed = self.orders.needed(seen.run)
             if needed is None:
                 return None if self.recorder.store.read(name) != seen.run else WaitForAgent()
             counted = self._counted(seen, count)
@@ -247,29 +236,6 @@ class PodLauncher:
         """Whether all that is left to do is to end it."""
         return any(word.cancels for word in self.recorder.store.words(name))
 
-    def _needed(self, run: TaskRun) -> "_Needed | None":
-        """Find what the pod needs. None: it is not there, and that is recorded."""
-        name = run.metadata.name
-        try:
-            agent = self._agent_of(run)
-            return _Needed(agent=agent, env_from=self.needs(agent, run))
-        except (PermanentError, TransientError) as error:
-            if not waits_for_agent(run, str(error)):
-                self.recorder.settle(name, agent_problem=str(error))
-        return None
-
-    def _agent_of(self, run: TaskRun) -> str:
-        """Name the agent of a run by what was asked for: its status is its pod's word, which gives no pod a Secret."""
-        if run.spec.agent_ref is not None:
-            return run.spec.agent_ref
-        named, begun = self.recorder.find_task(run.spec.task_ref or "").agent_ref, run.status.progress.task
-        if begun is not None and begun.agent_ref != named:
-            raise TransientError(
-                f"Found agent `{named}` in Task `{run.spec.task_ref}`; expected `{begun.agent_ref}`, by which the run "
-                "was begun. Have the Task name it again, or cancel the run and start it anew."
-            )
-        return named
-
     def _counted(self, seen: Seen, count: Launches) -> Counted | None:
         """Count the pod before it is made. None: somebody else was first."""
         if count == seen.counted.launches:
@@ -278,47 +244,28 @@ class PodLauncher:
             return None
         return self.counts.read(seen.run.metadata.name)
 
-    def _made(self, seen: Seen, counted: Counted, needed: "_Needed") -> Decision | None:
-        name, count = seen.run.metadata.name, counted.launches
-        order = PodOrder(
-            name=count.pod,
-            run=name,
-            run_uid=counted.uid,
-            command=(*self.program, name),
-            settings=self.settings,
-            env_from=needed.env_from,
-            labels={AGENT_LABEL: needed.agent},
-            deadline_s=self._deadline_s(seen.run),
-        )
+    def _made(self, seen: Seen, counted: Counted, needed: Needed) -> Decision | None:
+        count = counted.launches
         try:
-            self.pods.launch(order)
+            self.pods.launch(self.orders.order(seen.run, counted=counted, needed=needed))
         except PodPostponedError as error:
             postponed = decide_postponed(count, policy=self.policy, now=self.recorder.clock.now(), said=str(error))
-            return (
-                self._failed(seen, postponed.advice) if isinstance(postponed, Fail) else self._told(seen.run, postponed)
-            )
+            if isinstance(postponed, Fail):
+                return self._failed(seen, postponed.advice)
+            return self._told(seen.run, postponed)
         except PodRefusedError as error:
             return self._failed(seen, str(error))
-        self.counts.move(name, counted=counted, to=count.made())
+        self.counts.move(seen.run.metadata.name, counted=counted, to=count.made())
         self._remove(seen.pod)
         return Follow()
 
     def _told(self, run: TaskRun, decision: Follow | WaitForPod) -> Decision:
         """Have the history tell what is waited for."""
-        about = decision.about if isinstance(decision, WaitForPod) else ""
-        if about and not any(about in event.message for event in run.status.events):
-            # Else its pod has just begun after all.
-            with suppress(RunHeldError):
-                self.recorder.tell_waiting(run.metadata.name, decision.detail, about=about)
+        if isinstance(decision, WaitForPod) and decision.about:
+            # Its pod has just begun after all, or its record has no room: the end will tell.
+            with suppress(RunHeldError, RecordTooLargeError):
+                self.recorder.tell_waiting(run, decision.detail, about=decision.about)
         return decision
-
-    def _deadline_s(self, run: TaskRun) -> float:
-        own_s = run.spec.deadline_seconds
-        if own_s is None:
-            return self.settings.deadline_seconds
-        deadline = deadline_of(run) or self.recorder.clock.now() + timedelta(seconds=own_s)
-        left_s = (deadline - self.recorder.clock.now()).total_seconds()
-        return min(max(left_s, 0.0) + _DEADLINE_GRACE_S, self.settings.deadline_seconds)
 
     def _failed(self, seen: Seen, advice: str) -> Decision | None:
         """Record that a run failed. Its pod is no more than one of a run that is over: the next look sees to it."""
@@ -327,7 +274,8 @@ class PodLauncher:
             return None  # another launcher saw more, and made another pod
         if seen.pod is not None and seen.pod.phase is not PodPhase.PENDING:
             self.dead.add(OWNER + seen.pod.name)
-        if seen.pod is None and seen.counted.launches.launched:
+        if seen.pod is None and seen.counted.launches.is_made:
+            # One that was never seen may be another launcher's by now, and begin.
             self.dead.add(OWNER + seen.counted.launches.pod)
         why = advice if advice.startswith(_KINDS) else f"pod: {advice}"
         try:

@@ -84,8 +84,8 @@ class TestTellWaiting:
         runs.store.create(RUN)
 
         for nodes in range(3):
-            recorder(runs).tell_waiting("run", f"No node: 0/{nodes} fit", about="No node")
-        recorder(runs).tell_waiting("run", "No image: not found", about="No image")
+            recorder(runs).tell_waiting(recorded(runs), f"No node: 0/{nodes} fit", about="No node")
+        recorder(runs).tell_waiting(recorded(runs), "No image: not found", about="No image")
 
         events = recorded(runs).status.events
         assert [event.message for event in events] == ["No node: 0/0 fit", "No image: not found"]
@@ -93,7 +93,7 @@ class TestTellWaiting:
     def test_stands_in_the_status_until_something_else_is_known(self, runs):
         runs.store.create(RUN)
 
-        recorder(runs).tell_waiting("run", "No node: 0/3 fit", about="No node")
+        recorder(runs).tell_waiting(recorded(runs), "No node: 0/3 fit", about="No node")
 
         assert recorded(runs).status.status_detail == "No node: 0/3 fit"
         runs.store.dead.add("launcher")
@@ -106,7 +106,7 @@ class TestTellWaiting:
         recorder(runs).free("run", lost="Pod `run-1` vanished.")
 
         for minute in range(60):
-            recorder(runs).tell_waiting("run", f"No node: looked {minute} times", about="No node")
+            recorder(runs).tell_waiting(recorded(runs), f"No node: looked {minute} times", about="No node")
             runs.clock.advance(timedelta(minutes=1))
 
         assert runs.live(RUN).status.usage.active_seconds - before < 20
@@ -115,7 +115,7 @@ class TestTellWaiting:
         """Keys of its calls begin with its id: two runs without one would share them."""
         runs.store.create(RUN)
 
-        recorder(runs).tell_waiting("run", "No node", about="No node")
+        recorder(runs).tell_waiting(recorded(runs), "No node", about="No node")
         runs.store.dead.add("launcher")
         done = runs.finish(RUN)
 

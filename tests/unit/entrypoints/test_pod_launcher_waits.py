@@ -66,6 +66,20 @@ class TestTendOfARunThatWaits:
         assert (failed.decision, failed.run.status.phase) == (Over(), Phase.FAILED)
         assert "exceeded quota: pods" in (failed.run.status.error or "")
 
+    def test_takes_no_pod_for_dead_that_another_launcher_found_room_for(self):
+        """It is told that there is no room, and while it gives up the other one's pod begins."""
+        bench = Bench()
+        bench.pods.refuses = QuotaExceededError("exceeded quota: pods")
+        bench.tend()
+        bench.runs.clock.advance(timedelta(seconds=300))
+        bench.runs.store.take("run", owner="pod/run-1", for_s=30)
+
+        tended = bench.tend()
+
+        assert isinstance(tended.decision, Follow)
+        assert not tended.run.status.phase.is_terminal
+        assert "pod/run-1" not in bench.runs.store.dead
+
     def test_makes_the_pod_once_there_is_room(self):
         bench = Bench()
         bench.pods.refuses = QuotaExceededError("exceeded quota: pods")

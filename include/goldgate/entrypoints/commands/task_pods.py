@@ -44,26 +44,32 @@ def tended(
         wait_for_agent_s: How long to wait for an agent that is not ready.
         pause: Waits so many seconds.
     """
-    waited_s, since, said, pod = 0.0, None, "", ""
+    waited_s, since, said = 0.0, None, ("", "")
     while True:
         stands = tend()
-        reason = str(stands["reason"])
-        if stands["waits_for"] == "pod" and stands["pod"] != pod:
-            pod = str(stands["pod"])
-            say(f"pod {pod}")
-        if stands["waits_for"] in {"pod", "agent"} and reason != said:
-            say(reason)
-            said = reason
+        said = _say_new(stands, said=said, say=say)
         match stands["waits_for"]:
             case "pod":
                 with _told_if_left(say):
-                    until = follow(pod, since)["log_until"]
+                    until = follow(str(stands["pod"]), since)["log_until"]
                 since = None if until is None else str(until)
             case "agent" if waited_s < wait_for_agent_s:
                 pause(_LOOK_AT_AGENT_EVERY_S)
                 waited_s += _LOOK_AT_AGENT_EVERY_S
             case _:
                 return stands
+
+
+def _say_new(stands: Told, *, said: tuple[str, str], say: Callable[[str], None]) -> tuple[str, str]:
+    """Say which pod works on a run, and why it waits, unless that was said last; give what is said by now."""
+    pod, reason = said
+    if stands["waits_for"] == "pod" and stands["pod"] != pod:
+        pod = str(stands["pod"])
+        say(f"pod {pod}")
+    if stands["waits_for"] in {"pod", "agent"} and stands["reason"] != reason:
+        reason = str(stands["reason"])
+        say(reason)
+    return pod, reason
 
 
 @contextmanager
