@@ -65,13 +65,13 @@ status: install ## What runs, and how it is
 logs: install ## Follow the logs (NAME=scheduler for one)
 	@exec $(PY) -m goldgate.entrypoints.local logs $(NAME) --follow
 
-# In the order of the files: by default those with few tests come last, which are the longest, and one worker waits for
-# the other for minutes.
+# Both in the order of the files: by default those with few tests come last, which are the longest, and one worker waits
+# for the other for minutes.
 test: install ## Every test that needs no cluster
 	@exec $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster
 
 test-cluster: install ## The tests on a real cluster: the kubeconfig given in GOLDGATE_TEST_KUBECONFIG, kind, k3d, or one node of our own
-	@PYTHONPATH=.:include exec $(PY) -m tests.cluster -n $(WORKERS) --dist loadfile tests/cluster
+	@PYTHONPATH=.:include exec $(PY) -m tests.cluster -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/cluster
 
 fault-drill: install ## Break a cluster in every way we know, and write include/docs/fault-drill.md
 	@PYTHONPATH=.:include exec $(PY) -m tests.cluster.fault_drill

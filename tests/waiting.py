@@ -9,7 +9,7 @@ T = TypeVar("T")
 _LOOK_EVERY_S = 0.05
 
 
-def until(found: Callable[[], T], *, within_s: float = 60, what: str = "waited in vain") -> T:
+def until(found: Callable[[], T], *, within_s: float = 120, what: str = "waited in vain") -> T:
     """Look again and again, and give what was found; the bound is for a test that fails, not for one that passes."""
     give_up_s = time.monotonic() + within_s
     while not (answer := found()):

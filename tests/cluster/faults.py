@@ -12,7 +12,7 @@ from tests.cluster.tending import Tended
 from tests.cluster.world import ANSWER, Gate, Place, World
 
 Act = Callable[[Place, Tended], None]
-_WITHIN_S: Final = 120.0
+_WITHIN_S: Final = 240.0
 
 
 @dataclass(frozen=True, kw_only=True)

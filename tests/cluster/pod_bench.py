@@ -25,7 +25,7 @@ from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.stores import prepared
 
 SLEEPS = "import time; time.sleep(600)"
-WITHIN_S = 90.0
+WITHIN_S = 240.0
 
 
 def no_task(name: str) -> TaskSpec:
@@ -66,7 +66,7 @@ class PodBench:
                 requests={"cpu": "10m", "memory": "16Mi"}, limits={"cpu": "500m", "memory": "64Mi"}
             ),
             "grace_seconds": 2,
-            "start_within_seconds": 60,
+            "start_within_seconds": 240,
             **settings,
         }
         return PodLauncher(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -24,14 +25,20 @@ CRDS = CHECKOUT / "include/deploy/crds"
 TASK_RUN = create_namespaced_resource(GROUP, VERSION, "TaskRun", "taskruns")
 PART = create_namespaced_resource(GROUP, VERSION, "Part", "parts")
 
+_INSTALLED: set[Path] = set()
+"""The clusters that know them, by their kubeconfig."""
+
 BRIEF = Patience(within_s=20, refused_within_s=0.5, first_pause_s=0.01, longest_pause_s=0.1)
 
 
 def install_kinds(cluster: ClusterUnderTest) -> None:
-    """Have the API server know our resources."""
+    """Have the API server know our resources; once for each process of the tests."""
+    if cluster.kubeconfig in _INSTALLED:
+        return
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(CRDS))
-    for plural in ("taskruns", "parts"):
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{plural}.{GROUP}")
+    kinds = (f"crd/{plural}.{GROUP}" for plural in ("taskruns", "parts"))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *kinds)
+    _INSTALLED.add(cluster.kubeconfig)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from goldgate.domain.runs.pods import Launches, PodPhase
 from goldgate.domain.runs.state import Phase
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.pod_bench import PodBench, benched
+from tests.waiting import until
 
 AT_ONCE = {"start_within_seconds": 0.001}
 """For a pod whose trouble was seen: how long a node takes to tell it is the machine's business."""
@@ -286,9 +287,8 @@ class TestAPodThatRuns:
     def test_is_of_least_privilege_and_knows_its_place(self, bench):
         launcher, name = bench.launcher(LOOKS), bench.make()
         pod = bench.running(launcher, name)
-        said: list[str] = []
-        while len(said) < 6:
-            said = list(bench.pods.log(pod))
+
+        said = until(lambda: found if len(found := list(bench.pods.log(pod))) >= 6 else None)
 
         assert said == [
             "user 10001 10001",

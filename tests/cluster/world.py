@@ -24,7 +24,7 @@ from tests.fakes.scripted_endpoint import completion
 API: Final = "goldgate.dev/v1alpha1"
 AGENT: Final = "clerk"
 ANSWER: Final = "It is booked."
-_WITHIN_S: Final = 120.0
+_WITHIN_S: Final = 240.0
 _KEY: Final = "goldgate.dev/idempotency-key"
 _TOOL: Final = {
     "name": "book",
@@ -208,11 +208,15 @@ def settle(
 
 def apply_accounts(cluster: ClusterUnderTest, *names: str) -> None:
     """Make service accounts in the namespace of a test, with their roles."""
-    for name in names:
-        for document in yaml.safe_load_all((CHECKOUT / f"include/deploy/rbac/{name}.yaml").read_text()):
-            for subject in document.get("subjects", ()):
-                subject["namespace"] = cluster.namespace
-            cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document))
+    documents = [
+        document
+        for name in names
+        for document in yaml.safe_load_all((CHECKOUT / f"include/deploy/rbac/{name}.yaml").read_text())
+    ]
+    for document in documents:
+        for subject in document.get("subjects", ()):
+            subject["namespace"] = cluster.namespace
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
 
 
 def bring_agent(place: Place, name: str, **grant: list[str]) -> None:
