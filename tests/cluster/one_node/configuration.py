@@ -99,6 +99,8 @@ def write_kubelet(path: Path, *, network: Network, keys: Path, socket: Path, cgr
         "imageGCLowThresholdPercent": 98,
         "maxPods": 100,
         "nodeStatusUpdateFrequency": "1s",
+        # How often it measures what pods wrote: by default once in a minute, which a test of that would wait for.
+        "volumeStatsAggPeriod": "5s",
         "containerRuntimeEndpoint": f"unix://{socket}",
         # Its own: a kubelet removes the logs of pods that it does not know, and those of another cluster's here.
         "podLogsDir": str(path.parent / "pod-logs"),
