@@ -18,6 +18,7 @@ from goldgate.entrypoints.local_airflow import password_of
 from goldgate.entrypoints.settings import Settings
 from tests.cluster.airflow import Airflow, awaited
 from tests.cluster.conftest import ClusterUnderTest
+from tests.cluster.relay import Relay
 from tests.cluster.world import AGENT, ANSWER, API, Place, World, bring_agent, settle
 
 pytestmark = pytest.mark.slow
@@ -64,7 +65,15 @@ def token(place: Place) -> str:
 
 
 @pytest.fixture(scope="module")
-def settings(place: Place, token: str, tmp_path_factory) -> Iterator[Settings]:
+def relay(place: Place) -> Iterator[Relay]:
+    """Between that Airflow and the API server."""
+    between = Relay(shown_config(place.cluster)["clusters"][0]["cluster"]["server"])
+    yield between
+    between.close()
+
+
+@pytest.fixture(scope="module")
+def settings(place: Place, token: str, relay: Relay, tmp_path_factory) -> Iterator[Settings]:
     """An Airflow on this machine whose TaskRuns work in the cluster. Nothing else of the stack is started."""
     elsewhere = f"{place.world.url}"
     made = Settings.from_env(
@@ -78,7 +87,8 @@ def settings(place: Place, token: str, tmp_path_factory) -> Iterator[Settings]:
             "GOLDGATE_PODS": str(place.settings_file),
         }
     )
-    extra = {"kube_config": json.dumps(kubeconfig(place.cluster, token)), "namespace": place.cluster.namespace}
+    config = kubeconfig(place.cluster, token, server=relay.url)
+    extra = {"kube_config": json.dumps(config), "namespace": place.cluster.namespace}
     env = {
         **os.environ,
         "GOLDGATE_KUBERNETES_CONN_ID": "cluster_under_test",
@@ -105,11 +115,23 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def kubeconfig(cluster: ClusterUnderTest, token: str) -> dict[str, Any]:
-    """The kubeconfig of the test, for the account of a token. Everything stands in it."""
-    shown = json.loads(cluster.kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
-    (context,) = shown["contexts"]
-    return {**shown, "users": [{"name": context["context"]["user"], "user": {"token": token}}]}
+def shown_config(cluster: ClusterUnderTest) -> dict[str, Any]:
+    """The kubeconfig of the test. Everything stands in it."""
+    shown: dict[str, Any] = json.loads(
+        cluster.kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json")
+    )
+    return shown
+
+
+def kubeconfig(cluster: ClusterUnderTest, token: str, *, server: str) -> dict[str, Any]:
+    """The kubeconfig of the test, for the account of a token, by another way."""
+    shown = shown_config(cluster)
+    (context,), (named,) = shown["contexts"], shown["clusters"]
+    return {
+        **shown,
+        "clusters": [{**named, "cluster": {**named["cluster"], "server": server}}],
+        "users": [{"name": context["context"]["user"], "user": {"token": token}}],
+    }
 
 
 def end_program(settings: Settings, word: str) -> None:
@@ -208,6 +230,24 @@ class TestATaskRunOfTheOperator:
 
         assert airflow.result(run_id)["output"] == ANSWER
         assert launched(place.cluster, name) == len(before) == 1
+
+    @pytest.mark.parametrize("answers", [3, 9, 15])
+    def test_has_one_pod_though_its_worker_is_killed_while_it_makes_it(
+        self, airflow: Airflow, place: Place, relay: Relay, answers: int
+    ):
+        """Whatever the API server had done by then: the worker never heard of its last answer."""
+        run_id = f"killed-after-{answers}"
+        with relay.held_after(answers):
+            airflow.trigger(run_id, agent=AGENT, user_message="Book the blue room.")
+            awaited(relay.reached.is_set, what="its worker never asked so much")
+            relay.held_process.kill()
+            awaited(lambda: airflow.state(run_id) == "up_for_retry", what="Airflow never missed its worker")
+
+        awaited(lambda: airflow.state(run_id) == "success", what="the task never ended")
+
+        result = airflow.result(run_id)
+        assert result["output"] == ANSWER
+        assert launched(place.cluster, result["name"]) == 1
 
     def test_goes_on_with_the_same_pod_when_its_task_is_cleared(self, airflow: Airflow, place: Place):
         with self.held(airflow, place, "cleared") as name:
