@@ -242,7 +242,9 @@ STATUS: Final[Document] = {
         {
             "role": "assistant",
             "content": "",
-            "toolCalls": [{"id": "1", "function": {"name": "look", "arguments": None}}],
+            "toolCalls": [
+                {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}, "extra": ""}
+            ],
             "toolCallId": None,
         },
         {"role": "tool", "content": "x", "toolCallId": "1", "isError": True},

@@ -4,9 +4,9 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import JsonValue
-
 from goldgate.contracts.task_runs import (
+    AskedCall,
+    AskedFunction,
     CallStatus,
     ContextMessage,
     MadeCall,
@@ -150,12 +150,8 @@ def _message(message: ContextMessage) -> ChatMessage:
 
 def _requests(message: ContextMessage) -> Iterator[ToolRequest]:
     for asked in message.tool_calls:
-        function = asked.get("function")
-        if isinstance(function, dict):
-            name, arguments = str(function.get("name")), str(function.get("arguments"))
-            yield ToolRequest(
-                id=str(asked.get("id")), name=name, arguments=arguments, extra=str(asked.get("extra", ""))
-            )
+        function = asked.function
+        yield ToolRequest(id=asked.id, name=function.name, arguments=function.arguments, extra=asked.extra)
 
 
 def _context_window(
@@ -170,13 +166,13 @@ def _context_window(
 
 
 def _context_message(message: ChatMessage) -> ContextMessage:
-    calls: list[dict[str, JsonValue]] = [
-        {
-            "id": asked.id,
-            "type": "function",
-            "function": {"name": asked.name, "arguments": asked.arguments},
-            **({"extra": asked.extra} if asked.extra else {}),
-        }
+    calls = [
+        AskedCall.model_construct(
+            id=asked.id,
+            type="function",
+            function=AskedFunction.model_construct(name=asked.name, arguments=asked.arguments),
+            extra=asked.extra,
+        )
         for asked in message.tool_requests
     ]
     return ContextMessage.model_construct(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from goldgate.contracts.base import ResourceContract
 from goldgate.contracts.bounds import (
@@ -88,12 +88,30 @@ class TaskRunSpec(ResourceContract):
         return self
 
 
+class AskedFunction(ResourceContract):
+    """What the model calls."""
+
+    name: str
+    arguments: str
+    """The JSON text that the model wrote."""
+
+
+class AskedCall(ResourceContract):
+    """A call in a reply of the model, as endpoints write it."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: AskedFunction
+    extra: str = ""
+    """JSON text that its endpoint wants back with it."""
+
+
 class ContextMessage(ResourceContract):
     """One message of the context window."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
-    tool_calls: list[dict[str, JsonValue]] = Field(default_factory=list)
+    tool_calls: list[AskedCall] = Field(default_factory=list)
     tool_call_id: str | None = None
     is_error: bool = False
     """Of a tool's result: the call failed, or was not made."""

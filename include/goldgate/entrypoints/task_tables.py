@@ -216,12 +216,10 @@ def _message(message: ContextMessage, *, full: bool) -> Iterator[str]:
     if len(lines) > len(shown):
         yield f"  … {len(lines) - len(shown)} more lines: --full"
     for asked in message.tool_calls:
-        function = asked.get("function")
-        if isinstance(function, dict):
-            arguments = str(function.get("arguments"))
-            yield f"  -> {function.get('name')} ({asked.get('id')}) " + (
-                printable(arguments) if full else one_line(arguments, at_most=_LINE)
-            )
+        arguments = asked.function.arguments
+        yield f"  -> {asked.function.name} ({asked.id}) " + (
+            printable(arguments) if full else one_line(arguments, at_most=_LINE)
+        )
 
 
 def _pairs(title: str, pairs: dict[str, str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The definitions of custom resources, made of the contracts."""
 
+import json
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -74,6 +75,11 @@ class TestDefinition:
         assert {"prompts", "python", "endpoint"} <= spec["properties"].keys()
         assert spec["required"] == ["description"]
         assert {"maxSteps", "maxAnswerBytes"} <= spec["properties"]["limits"]["properties"].keys()
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "LLM"])
+    def test_takes_no_value_of_any_shape(self, kind):
+        """It may be ten thousand levels deep: whoever lists all runs could not read one that a pod wrote so."""
+        assert "x-kubernetes-preserve-unknown-fields" not in json.dumps(schema(kind))
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_explains_every_resource(self, kind):

@@ -256,6 +256,12 @@ class Objects:
             if status_code(error) == TAKEN_STATUS:
                 raise TakenError(str(error)) from error
             raise refusal(error, doing=doing) from error
+        except RecursionError as error:
+            # `parameters.extra` of an LLM may hold any JSON: an API server takes it ten thousand levels deep.
+            raise PermanentError(
+                f"Found values in values, deeper than can be read, when it was tried to {doing}; expected some hundred "
+                "levels at most. Apply it again without them."
+            ) from error
 
 
 def _is_unfit(error: Exception) -> bool:
