@@ -11,6 +11,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.cluster.one_node.cluster import OneNode, take_up
 if TYPE_CHECKING:
     from goldgate.adapters.cluster.connection import Cluster
     from tests.cluster.bearers import Deployed
+    from tests.cluster.evaluating import Evaluations
     from tests.cluster.world import Place
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
@@ -148,6 +150,15 @@ def place(cluster: ClusterUnderTest, tmp_path: Path) -> Iterator["Place"]:
     with settings_of(place):
         yield place
     world.close()
+
+
+@pytest.fixture
+def evaluations(place: "Place") -> Iterator["Evaluations"]:
+    """What asks gold sets in pods of that place."""
+    from tests.cluster.evaluating import Evaluations  # late, as above
+
+    with ThreadPoolExecutor(2) as threads:
+        yield Evaluations(place, threads)
 
 
 @pytest.fixture(scope="module")
