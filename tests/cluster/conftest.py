@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 SECRETS = "keys"
 """Whoever writes a Secret's name in a test calls it so."""
+SHOWN = "openai"
+"""The Secret that the documentation and the examples name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,7 @@ def namespaced(whole: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
     own = replace(whole, namespace=f"test-{secrets.token_hex(4)}")
     own.kubectl("create", "namespace", own.namespace)
     own.kubectl("label", "namespace", own.namespace, RESTRICTED)
-    may_run, may_read = " ".join(own.images.values()), SECRETS
+    may_run, may_read = " ".join(own.images.values()), f"{SECRETS} {SHOWN}"
     allowed = [f"goldgate.dev/images={may_run}", f"goldgate.dev/secrets={may_read}"]
     own.kubectl("annotate", "namespace", own.namespace, *allowed)
     # A pod without its service account is refused, and the account comes a moment after the namespace.
