@@ -8,7 +8,7 @@ import pytest
 from goldgate.adapters.cluster.connection import Access
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
 from goldgate.adapters.file_task_runs import FileTaskRunStore
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.settings import CHECKOUT, Settings
 
@@ -44,6 +44,15 @@ class TestOpenStore:
         store = open_store(settings(tmp_path), access=Access(server="http://127.0.0.1:9", token="secret"))
 
         assert isinstance(store, ClusterTaskRunStore)
+        store.close()
+
+    def test_asks_a_server_that_is_away_no_longer_than_it_is_told(self, tmp_path: Path):
+        access = Access(server="http://127.0.0.1:9", token="secret")
+        store = open_store(settings(tmp_path), access=access, within_s=0)
+
+        with pytest.raises(TransientError, match=r"list TaskRuns: it refused the connection\. Try again later\.$"):
+            store.names()
+
         store.close()
 
     def test_says_what_is_wrong_with_a_cluster_that_is_not_there(self, tmp_path: Path):

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import httpx2
 from lightkube.core.exceptions import ApiError, ConfigError
 
-from goldgate.domain.errors import PermanentError, TransientError, connection_problem, first_line
+from goldgate.domain.errors import PermanentError, TransientError, first_line, root_cause
 
 T = TypeVar("T")
 
@@ -65,6 +65,11 @@ def denial(error: Exception) -> str | None:
     return said[1][:_MOST_SAID].rstrip(".") if said else None
 
 
+def _unreached(error: Exception) -> str:
+    root = root_cause(error)
+    return "it refused the connection" if isinstance(root, ConnectionRefusedError) else first_line(root).rstrip(".")
+
+
 def refusal(error: Exception, *, doing: str) -> PermanentError | TransientError:
     """Say in Goldgate's words why a request failed.
 
@@ -74,7 +79,7 @@ def refusal(error: Exception, *, doing: str) -> PermanentError | TransientError:
     """
     code = status_code(error)
     if is_passing(error):
-        why = connection_problem(error) if code is None else f"it answered {code}: {first_line(error)}"
+        why = _unreached(error) if code is None else f"it answered {code}: {first_line(error)}"
         return TransientError(f"The API server could not {doing}: {why or type(error).__name__}. Try again later.")
     if is_too_large(error):
         return PermanentError(

@@ -20,6 +20,9 @@ from goldgate.entrypoints.task_tables import awaited_lines, runs_table
 
 Plain: TypeAlias = dict[str, Any]
 
+PEOPLE_WAIT_S: Final = 5.0
+"""For an API server that does not answer: whoever sits before the screen wants to know, and may ask again."""
+
 _UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 
@@ -56,7 +59,7 @@ _GROUP: Final = API_VERSION.partition("/")[0]
 
 def desk_of(settings: Settings) -> TaskDesk:
     """Open the desk at which recorded runs are read and spoken to."""
-    return TaskDesk(store=open_store(settings), clock=SystemClock())
+    return TaskDesk(store=open_store(settings, within_s=PEOPLE_WAIT_S), clock=SystemClock())
 
 
 def where_runs_are(settings: Settings) -> str:

@@ -20,6 +20,8 @@ TENDED_BY: Final = {TENDED_LABEL: "command-line"}
 """Whoever watches for applied runs leaves those of the command line alone."""
 
 _LOOK_AT_AGENT_EVERY_S: Final = 2.0
+_NEW_WITHIN_S: Final = 5.0
+"""Nothing is begun yet: whoever sits before the screen rather hears that the API server does not answer."""
 
 
 def works_in_pods(settings: Settings) -> bool:
@@ -167,7 +169,7 @@ def _created(run: TaskRun, *, settings: Settings) -> TaskRun:
     from goldgate.entrypoints import pod_tasks  # noqa: PLC0415 - as above
 
     pod_tasks.pod_settings(settings)
-    with closing(open_store(settings)) as store:
+    with closing(open_store(settings, within_s=_NEW_WITHIN_S)) as store:
         return store.create(tended_here(run, settings=settings))
 
 
