@@ -144,10 +144,11 @@ class RunWork:
 
     def _entry(self) -> Step:
         """Find where the run stands; a run that was cut off in the middle of its work is taken up."""
+        if self.record.run.status.start_time is None:
+            # It has no calls that a word could answer: the first look for words finds and drops them.
+            return Step(state=self.record.state, history=(), effect=Effect.VALIDATE)
         self._drop_stale_words()
         state = self.record.state
-        if self.record.run.status.start_time is None:
-            return Step(state=state, history=(), effect=Effect.VALIDATE)
         if self._waits_for_agent():
             return Step(state=state, history=(), effect=Effect.STOP)
         if state.is_waiting_for_a_person and not self._has_sub_work(state):

@@ -334,6 +334,38 @@ def _with(desk: Desk, **changes: Any) -> TaskRunDriver:
 ASKS = Plan(turns=((wish("pay", Nature.ASK, need=Need.APPROVAL),),))
 
 
+class TestAWordForARunThatNobodyHasBegun:
+    def test_is_looked_for_once_before_the_agent_is_opened(self):
+        asked: list[str] = []
+
+        class Asked(InMemoryTaskRunStore):
+            def words(self, name):
+                asked.append(name)
+                return super().words(name)
+
+        desk, before = Desk(), []
+        store = Asked(clock=desk.clock)
+
+        def opened(name: str, bundle: str) -> Agent:
+            before.extend(asked)
+            return desk._open(name, bundle)
+
+        _with(desk, store=store, open_agent=opened, listen_every_s=3600.0).run(task_run())
+
+        assert before == ["run"]
+
+    def test_is_told_to_fit_nothing_and_forgotten(self):
+        desk = Desk()
+        desk.store.create(task_run())
+        desk.say(call_key="another", word=Word.APPROVE)
+
+        done = desk.driver.run(task_run())
+
+        assert done.status.phase is Phase.FINAL_ANSWER
+        assert reasons(done).count("WordDropped") == 1
+        assert list(desk.store.words("run")) == []
+
+
 class TestAPerson:
     @pytest.fixture
     def desk(self) -> Desk:
