@@ -33,6 +33,8 @@ T = TypeVar("T")
 _LAST_LINES: Final = 20
 """Of the log of a pod that did not do its work: they are told, since the pod may be gone when somebody looks."""
 _LOOK_EVERY_S: Final = 1.0
+_AFTER_A_LOSS_S: Final = 5.0
+"""Twice as long after each: a node that is short of memory turns pods away in a moment, one after the other."""
 _OVERLAP: Final = timedelta(seconds=2)
 """So much of a log is read twice: the node stamps its lines, and they come a little later."""
 
@@ -77,6 +79,7 @@ class PodsInTurn:
                 lost.note("it vanished" if ended is None else _why(ended), listening.latest)
             lost.refuse_more(name, starved=ended is not None and ended.reason == "OOMKilled")
             self._remove(name)
+            self.pause(lost.pause_s)
 
     def _clear(self, name: str) -> None:
         """Make room: a pod that failed was left for people to look at; one that leaves does nothing any more."""
@@ -185,6 +188,11 @@ class _Lost:
     @property
     def spent(self) -> Spent:
         return Spent(usd=self._usd, seconds=self.seconds)
+
+    @property
+    def pause_s(self) -> float:
+        """Before the next."""
+        return float(_AFTER_A_LOSS_S * 2 ** min(len(self._why) - 1, 5))
 
     def note(self, why: str, latest: Progress | None) -> None:
         self._why.append(why)

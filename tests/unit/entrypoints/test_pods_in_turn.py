@@ -6,6 +6,7 @@ from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.pods import PodFacts, PodPhase
 from goldgate.ports.pods import PodOrder, QuotaExceededError
 from tests.fakes.working_pods import (
+    SETTINGS,
     Bench,
     WorkingPods,
     cannot_be_reached,
@@ -50,6 +51,14 @@ class TestAPodThatAsks:
             bench.ask()
 
         assert bench.parts.texts == {}
+
+    def test_is_replaced_a_little_later_each_time_since_a_node_may_turn_all_away(self, tmp_path):
+        settings = SETTINGS.model_copy(update={"max_losses": 3})
+        bench = Bench(tmp_path, fates=[is_taken_away] * 3, settings=settings)
+
+        bench.ask()
+
+        assert bench.now_s == 5 + 10 + 20
 
     @pytest.mark.parametrize(
         ("fate", "told"),
