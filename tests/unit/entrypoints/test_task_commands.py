@@ -16,6 +16,7 @@ from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.state import Need, Phase
 from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode
+from goldgate.entrypoints.commands.task_common import PEOPLE_WAIT_S, patience_s
 from goldgate.entrypoints.commands.task_reading import changed, show_changes
 from goldgate.entrypoints.display import Screen
 from tests.fakes.agent_folders import LLM, agent, write_folder
@@ -372,6 +373,12 @@ class TestRun:
 
     def test_takes_everything_from_the_file_or_nothing(self, home, tmp_path):
         assert run(home, "run", "tiny", "Hi", "-f", str(tmp_path / "x.yaml")).exit_code == ExitCode.USAGE
+
+
+class TestPatience:
+    def test_is_short_for_a_look_and_outlives_a_restart_for_whoever_waits(self):
+        assert patience_s(goes_on_looking=False) == PEOPLE_WAIT_S
+        assert patience_s(goes_on_looking=True) is None
 
 
 class TestWait:

@@ -57,9 +57,20 @@ class RunName(click.ParamType[str, Any]):
 _GROUP: Final = API_VERSION.partition("/")[0]
 
 
-def desk_of(settings: Settings) -> TaskDesk:
-    """Open the desk at which recorded runs are read and spoken to."""
-    return TaskDesk(store=open_store(settings, within_s=PEOPLE_WAIT_S), clock=SystemClock())
+def desk_of(settings: Settings, *, goes_on_looking: bool = False) -> TaskDesk:
+    """Open the desk at which recorded runs are read and spoken to.
+
+    Args:
+        settings: Where the runs are.
+        goes_on_looking: It is asked again and again, and outlives a restart of the API server.
+    """
+    store = open_store(settings, within_s=patience_s(goes_on_looking=goes_on_looking))
+    return TaskDesk(store=store, clock=SystemClock())
+
+
+def patience_s(*, goes_on_looking: bool) -> float | None:
+    """Tell how long an API server that does not answer is asked again; None: long enough for it to restart."""
+    return None if goes_on_looking else PEOPLE_WAIT_S
 
 
 def where_runs_are(settings: Settings) -> str:

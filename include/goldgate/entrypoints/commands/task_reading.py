@@ -58,7 +58,7 @@ def get(
     """Show all runs, or those of the given NAMES."""
     if watch and screen.form not in {"table", "wide"}:
         raise click.UsageError(f"Found `-o {screen.form}` with --watch; expected table or wide, which go line by line.")
-    desk = desk_of(settings)
+    desk = desk_of(settings, goes_on_looking=watch)
 
     def look() -> Found:
         if names:
@@ -107,7 +107,7 @@ def events(name: str, *, screen: Screen, settings: Settings) -> None:
 @command_with("table")
 def logs(name: str, *, follow: bool, screen: Screen, settings: Settings) -> None:
     """Show what the processes, or the pods, of the run NAME said, as JSON lines."""
-    desk = desk_of(settings)
+    desk = desk_of(settings, goes_on_looking=follow)
     run, path = desk.find(name), log_path(settings, name)
     if settings.cluster and tell_pod_logs(run, follow=follow, screen=screen, settings=settings):
         return
@@ -135,7 +135,7 @@ def logs(name: str, *, follow: bool, screen: Screen, settings: Settings) -> None
 @command_with("table", "wide", "json", "yaml", "name")
 def wait(name: str, timeout: float, *, screen: Screen, settings: Settings) -> ExitCode:
     """Wait until the run NAME is over, or waits for a person. Works on nothing itself."""
-    desk = desk_of(settings)
+    desk = desk_of(settings, goes_on_looking=True)
     run = await_rest(desk, name, within_s=timeout)
     if not _rests(run):
         stands = f"{run.status.phase.value} ({run.status.status_detail})"
