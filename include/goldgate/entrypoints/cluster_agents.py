@@ -82,7 +82,7 @@ class ClusterAgents:
         if digest is None:
             return self._composed(agent)
         found = fetch_bundle(digest, run=self.run, resources=self.resources, into=self.bundles)
-        refuse_drift(found, name=name, resources=self.resources)
+        refuse_drift(found, agent=agent, resources=self.resources)
         return found
 
     def find_task(self, name: str) -> Task:
@@ -109,17 +109,23 @@ class ClusterAgents:
         return frozen.path
 
 
-def refuse_drift(bundle: Path, *, name: str, resources: Resources) -> None:
+def refuse_drift(bundle: Path, *, agent: Document, resources: Resources) -> None:
     """Hold the resources of a cluster to the bundle that its Agent names: what people read there is what runs.
+
+    Args:
+        bundle: What was frozen.
+        agent: The Agent as it was read when it named the bundle.
+        resources: The cluster.
 
     Raises:
         TransientError: One is missing or says something else.
         ContractError: One breaks its contract.
     """
-    changed = []
+    name, changed = agent["metadata"]["name"], []
     for document in documents_in(bundle):
         kind, of = key_of(document)
-        found = needed(kind, resources.get(kind, of), of, by=f"Agent `{name}`")
+        is_it = (kind, of) == ("Agent", name)
+        found = agent if is_it else needed(kind, resources.get(kind, of), of, by=f"Agent `{name}`")
         if not says_the_same(document, found):
             changed.append(f"{kind} `{of}`")
     _refuse_changed(changed, name=name, digest=bundle.name)

@@ -62,6 +62,15 @@ class TestBundleOf:
         assert found.name == frozen.name
         assert digest_files(found) == digest_files(frozen)
 
+    def test_reads_each_resource_of_the_agent_once(self, tiny: list[Document], tmp_path: Path):
+        resources = InMemoryResources(*tiny)
+
+        ClusterAgents(resources=resources, bundles=tmp_path / "bundles", run="run-1", env=ENV).bundle_of("tiny", "")
+
+        asked = [key for key in resources.read if key[0] in {"Agent", "LLM", "MCPServer"}]
+        assert ("Agent", "tiny") in asked
+        assert len(asked) == len(set(asked))
+
     def test_brings_the_one_that_began_the_run_whatever_the_agent_is_now(
         self, agents: Agents, tiny: list[Document], tmp_path: Path
     ):
