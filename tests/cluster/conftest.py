@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.cluster.evaluating import Evaluations
     from tests.cluster.world import Place
 
-RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 SECRETS = "keys"
 """Whoever writes a Secret's name in a test calls it so."""
 SHOWN = "openai"
@@ -100,12 +100,16 @@ def cluster_of(env: Mapping[str, str]) -> ClusterUnderTest | None:
     )
 
 
+def namespace_of(name: str) -> dict[str, object]:
+    """Describe a namespace that takes restricted pods only."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
+
+
 @contextmanager
 def namespaced(whole: ClusterUnderTest) -> Iterator[ClusterUnderTest]:
     """Have a fresh namespace, which takes restricted pods only, and in which pods of ours may run the images."""
     own = replace(whole, namespace=f"test-{secrets.token_hex(4)}")
-    own.kubectl("create", "namespace", own.namespace)
-    own.kubectl("label", "namespace", own.namespace, RESTRICTED)
+    own.kubectl("create", "-f", "-", stdin=json.dumps(namespace_of(own.namespace)))
     may_run, may_read = " ".join(own.images.values()), f"{SECRETS} {SHOWN}"
     allowed = [f"goldgate.dev/images={may_run}", f"goldgate.dev/secrets={may_read}"]
     own.kubectl("annotate", "namespace", own.namespace, *allowed)
