@@ -1,15 +1,14 @@
 """The store of TaskRuns on a real API server does what every store does; see `tests/contracts`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from lightkube.types import PatchType
 
 from goldgate.adapters.cluster.connection import Cluster
-from goldgate.contracts.cluster import PARENT_ANNOTATION, ROOT_LABEL
+from goldgate.contracts.cluster import PARENT_ANNOTATION
 from goldgate.contracts.resource_parts import Metadata
-from goldgate.domain.errors import PermanentError
 from goldgate.ports.task_runs import TaskRunStore
 from tests.cluster.stores import TASK_RUN, emptied, opened
 from tests.contracts.test_task_run_store_port import (
@@ -61,24 +60,6 @@ class TestARunInACluster:
         assert made.metadata.creation_timestamp is not None
         assert read is not None
         assert read.metadata.creation_timestamp == made.metadata.creation_timestamp
-
-
-class TestARunThatAPodMade:
-    """Whoever knows how a run will be called could else have its answer ready before it is asked."""
-
-    def test_is_taken_for_its_own_by_that_pod_alone(self, reached: Cluster):
-        emptied(reached)
-        pods = {root: replace(reached, labels={ROOT_LABEL: root}) for root in ("ask", "other")}
-        with opened(pods["ask"], clock=FrozenClock()) as store:
-            store.create(run(detail="forged"))
-            assert store.create(run()).status.status_detail == "forged"
-
-        for another in (reached, pods["other"]):
-            with (
-                opened(another, clock=FrozenClock()) as store,
-                pytest.raises(PermanentError, match="a pod of run `ask`"),
-            ):
-                store.create(run())
 
 
 class TestARunThatAnotherAskedFor:

@@ -1,6 +1,7 @@
 """The store of TaskRuns in a cluster, where no API server is needed; `tests/cluster` has the rest."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -8,10 +9,11 @@ import pytest
 
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
-from goldgate.contracts.cluster import WORD_ANNOTATION
-from goldgate.domain.errors import TransientError
+from goldgate.contracts.cluster import ROOT_LABEL, WORD_ANNOTATION
+from goldgate.domain.errors import PermanentError, TransientError
+from tests.contracts.test_task_run_store_port import run
 from tests.fakes.frozen_clock import FrozenClock
-from tests.fakes.scripted_api_server import as_json, cluster_that, cut
+from tests.fakes.scripted_api_server import as_json, cluster_that, cut, refused
 
 
 class Waiting:
@@ -71,3 +73,29 @@ class TestWhatIsNoWord:
         assert {event["involvedObject"]["uid"] for event in posted} == {"u"}
         assert len({event["metadata"]["name"] for event in posted}) == 2
         assert "remove the annotation" in posted[0]["message"]
+
+
+def has_one_of_a_pod_of_ask(request: httpx2.Request) -> httpx2.Response:
+    """Answer as a server that has run `r1`, which a pod of run `ask` made and answered."""
+    if request.method == "POST":
+        return refused(409, 'taskruns.goldgate.dev "r1" already exists')
+    made = run(detail="forged").model_dump(mode="json", by_alias=True, exclude_none=True)
+    return as_json({**made, "metadata": {"name": "r1", "uid": "u", "labels": {ROOT_LABEL: "ask"}}})
+
+
+class TestARunThatAPodMade:
+    """Whoever knows how a run will be called could else have its answer ready before it is asked."""
+
+    def test_is_taken_for_its_own_by_that_pod(self):
+        pod = replace(cluster_that(has_one_of_a_pod_of_ask), labels={ROOT_LABEL: "ask"})
+
+        found = ClusterTaskRunStore(pod, clock=FrozenClock()).create(run())
+
+        assert found.status.status_detail == "forged"
+
+    @pytest.mark.parametrize("labels", [{}, {ROOT_LABEL: "other"}])
+    def test_is_taken_for_its_own_by_nobody_else(self, labels: dict[str, str]):
+        another = replace(cluster_that(has_one_of_a_pod_of_ask), labels=labels)
+
+        with pytest.raises(PermanentError, match="a pod of run `ask`"):
+            ClusterTaskRunStore(another, clock=FrozenClock()).create(run())
