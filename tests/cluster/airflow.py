@@ -77,7 +77,7 @@ class Airflow:
         tries = self.task(run_id)["try_number"]
         path = f"dags/agent_task_run/dagRuns/{run_id}/taskInstances/run/logs/{tries}"
         content = self.ask("GET", path, params={"full_content": True})["content"]
-        return "\n".join(str(line.get("event", line)) for line in content)
+        return "\n".join(f"{line.get('event', line)} {line.get('error_detail') or ''}".rstrip() for line in content)
 
     def result(self, run_id: str) -> dict[str, Any]:
         path = f"dags/agent_task_run/dagRuns/{run_id}/taskInstances/run/xcomEntries/return_value"
