@@ -9,8 +9,8 @@ import click
 import pytest
 
 from goldgate.entrypoints import crds, schemas
-from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode
+from goldgate.entrypoints.commands.everything import goldgate
 from tests.cluster.faults import FAULTS
 
 CHECKOUT = Path(__file__).resolve().parents[2]

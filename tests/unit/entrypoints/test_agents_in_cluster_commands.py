@@ -7,8 +7,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from goldgate.contracts.cluster import BUNDLE_ANNOTATION
-from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode
+from goldgate.entrypoints.commands.everything import goldgate
 from tests.fakes.agent_folders import LLM, agent, write_folder
 from tests.fakes.in_memory_resources import InMemoryResources
 

@@ -14,8 +14,8 @@ from goldgate.adapters.file_release_store import FileReleaseStore
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.contracts.release import Closing, ReleaseOrder
 from goldgate.domain.verdict import Verdict
-from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode, exit_code_of
+from goldgate.entrypoints.commands.everything import goldgate
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 

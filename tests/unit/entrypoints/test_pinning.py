@@ -12,7 +12,7 @@ from goldgate.agent.bundle import verify_bundle
 from goldgate.agent.folder import read_agent
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.state import Call
-from goldgate.entrypoints.cli import goldgate
+from goldgate.entrypoints.commands.everything import goldgate
 from goldgate.entrypoints.freezing import freeze_agent, propose_agent_pins
 from goldgate.entrypoints.pinning import refuse_unfit_schemas
 from goldgate.entrypoints.tool_folders import WorkingCopy

@@ -14,8 +14,8 @@ from goldgate.adapters.file_task_runs import FileTaskRunStore
 from goldgate.adapters.system_clock import SystemClock
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.state import Need, Phase
-from goldgate.entrypoints.cli import goldgate
 from goldgate.entrypoints.commands.common import ExitCode
+from goldgate.entrypoints.commands.everything import goldgate
 from goldgate.entrypoints.commands.task_common import PEOPLE_WAIT_S, patience_s
 from goldgate.entrypoints.commands.task_reading import changed, show_changes
 from goldgate.entrypoints.display import Screen

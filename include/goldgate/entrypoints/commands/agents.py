@@ -12,6 +12,7 @@ from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.commands.agent_folders import named_folder
 from goldgate.entrypoints.commands.agents_in_cluster import apply_to_cluster, write_manifest
 from goldgate.entrypoints.commands.common import ExitCode, command, command_with
+from goldgate.entrypoints.commands.namespaces import in_namespace
 from goldgate.entrypoints.display import Screen, grid, printable
 from goldgate.entrypoints.freezing import propose_agent_pins
 from goldgate.entrypoints.inspection import agent_name, refuse_broken
@@ -25,7 +26,7 @@ def agent() -> None:
     """Look at agents, check them, and bring them into a cluster."""
 
 
-for part in (apply_to_cluster, write_manifest):
+for part in (in_namespace(apply_to_cluster), write_manifest):
     agent.add_command(part)
 
 

@@ -15,6 +15,7 @@ import click
 from goldgate.contracts.release import ReleaseOrder
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.verdict import Verdict
+from goldgate.entrypoints.commands.namespaces import as_named
 from goldgate.entrypoints.display import Form, Screen
 from goldgate.entrypoints.refusals import refused
 from goldgate.entrypoints.settings import Settings
@@ -92,7 +93,7 @@ def command_with(*forms: Form) -> Callable[[Callable[..., ExitCode | None]], Cal
         @functools.wraps(function)
         def wrapped(output: Form, **arguments: Any) -> None:
             screen = Screen(form=output)
-            with _told_once(screen):
+            with _told_once(screen), as_named(os.environ):
                 code = function(screen=screen, settings=Settings.from_env(os.environ), **arguments)
             raise SystemExit(ExitCode.DONE if code is None else code)
 

@@ -14,6 +14,7 @@ from goldgate.contracts.documents import parse
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.entrypoints.commands.common import ExitCode, command_with
+from goldgate.entrypoints.commands.namespaces import InNamespace
 from goldgate.entrypoints.commands.task_acting import answer, cancel, go_on, prune, resume
 from goldgate.entrypoints.commands.task_common import (
     Duration,
@@ -49,7 +50,7 @@ _LIMITS = {
 }
 
 
-@click.group()
+@click.group(cls=InNamespace)
 def task() -> None:
     """Run agents on one message, and look after the runs.
 

@@ -106,7 +106,7 @@ def _asked_in(value: object, *, namespace: str | None, where: str, lines: _Lines
                         where=where if at is None else f"{where}:{at}",
                         field="metadata.namespace",
                         found=f"`{said}`",
-                        expected=f"`{namespace}`, which GOLDGATE_NAMESPACE names, or none",
+                        expected=f"`{namespace}`, which -n or GOLDGATE_NAMESPACE names, or none",
                     )
                 ]
             )
