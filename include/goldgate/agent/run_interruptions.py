@@ -163,8 +163,11 @@ def misfit(calls: Sequence[Call], word: RunWord) -> str | None:
 
 
 def deadline_of(run: TaskRun) -> datetime | None:
-    """Tell when a run has to be over; None if it never has, or was not begun."""
-    return deadline_after(run.status.start_time, run.spec.deadline_seconds)
+    """Tell when a run has to be over; None if it never has, or nobody noted when it was made and it was not begun.
+
+    From its creation on: one whose process never begins has no record of a start.
+    """
+    return deadline_after(run.metadata.creation_timestamp or run.status.start_time, run.spec.deadline_seconds)
 
 
 def _interrupted(run: TaskRun) -> RunInterruptedError:

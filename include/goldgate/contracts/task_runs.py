@@ -57,7 +57,7 @@ class TaskRunSpec(ResourceContract):
     user_message: str | None = Field(default=None, min_length=1)
     """What it is asked."""
     deadline_seconds: float | None = Field(default=None, gt=0, le=LONGEST_DEADLINE_SECONDS)
-    """After its start the run must be over by then, waiting included."""
+    """After its creation the run must be over by then, waiting included: for a node, an image, an agent, a person."""
     limits: RunLimits = RunLimits()
     depth: int = Field(default=0, ge=0, le=MOST_DEPTH)
     """How many agents stand above this one: 0 for a run that a person or a program started."""

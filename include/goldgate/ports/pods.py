@@ -136,7 +136,7 @@ class RunStands:
     is_over: bool = False
     """Or gone."""
     deadline: datetime | None = None
-    """By when it has to be over. None: it never has, or was not begun."""
+    """By when it has to be over. None: it never has."""
 
 
 class PodWatch(Protocol):

@@ -1,6 +1,6 @@
 """How runs end that no pod ends."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,13 +11,16 @@ from goldgate.domain.runs.pods import PodPhase
 from goldgate.domain.runs.state import Phase
 from goldgate.ports.pods import PodRefusedError
 from goldgate.ports.task_runs import RunWord
+from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_pods import UID
 from tests.fakes.launched_runs import ASKING, RUN, Bench
 
 
-def hurried() -> Bench:
+def hurried(*, born: datetime | None = None) -> Bench:
     """Have a run that must be over in a minute."""
-    return Bench(run=RUN.model_copy(update={"spec": RUN.spec.model_copy(update={"deadline_seconds": 60.0})}))
+    spec = RUN.spec.model_copy(update={"deadline_seconds": 60.0})
+    metadata = RUN.metadata.model_copy(update={"creation_timestamp": born})
+    return Bench(run=RUN.model_copy(update={"spec": spec, "metadata": metadata}))
 
 
 class TestTendToAnEnd:
@@ -77,6 +80,21 @@ class TestTendToAnEnd:
         assert (tended.run.status.error or "").startswith("deadline: it had to be over by ")
         assert bench.pods.ended == ["run-2"]
         assert bench.reasons()[-1] == "DeadlinePassed"
+
+    @pytest.mark.parametrize("tended_before", [True, False])
+    def test_ends_a_run_past_its_deadline_that_no_pod_ever_began(self, tended_before: bool):
+        """Nothing is recorded of it: its time counts from its creation."""
+        bench = hurried(born=FrozenClock().now())
+        if tended_before:
+            bench.tend()
+        bench.runs.clock.advance(timedelta(seconds=61))
+
+        tended = bench.tend()
+
+        assert (tended.decision, tended.run.status.phase) == (Over(), Phase.FAILED)
+        assert (tended.run.status.error or "").startswith("deadline: it had to be over by ")
+        assert bench.pods.ended == [pod.name for pod in bench.pods.orders]
+        assert len(bench.pods.orders) == tended_before
 
     def test_ends_a_run_past_its_deadline_that_its_lost_pod_still_holds(self):
         bench = hurried()

@@ -20,6 +20,7 @@ from lightkube.resources.core_v1 import PodLog
 
 from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import FAILURES, is_absent, refusal, status_code
+from goldgate.adapters.cluster.log_lines import lines_of
 from goldgate.adapters.cluster.pod_facts import CONTAINER, facts_of
 from goldgate.adapters.cluster.pods import PodResource
 from goldgate.contracts.cluster import GROUP, PODS_ANNOTATION, TENDED_LABEL, VERSION
@@ -171,8 +172,9 @@ class ClusterPodWatch:
             if answer.is_error:
                 await answer.aread()
             client.raise_for_status(answer)
-            async for line in answer.aiter_lines():
-                yield line
+            async with aclosing(lines_of(answer.aiter_bytes())) as lines:
+                async for line in lines:
+                    yield line
         finally:
             await answer.aclose()
 
@@ -229,8 +231,8 @@ def _phase(run: Json) -> Phase:
 
 
 def _deadline(run: Json) -> datetime | None:
-    begun = (run.get("status") or {}).get("startTime")
-    start = None if begun is None else datetime.fromisoformat(begun)
+    born = run["metadata"].get("creationTimestamp")
+    start = None if born is None else datetime.fromisoformat(born)
     return deadline_after(start, (run.get("spec") or {}).get("deadlineSeconds"))
 
 

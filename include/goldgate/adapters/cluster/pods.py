@@ -142,7 +142,8 @@ def _not_yet_allowed(error: Exception, order: PodOrder) -> PodPostponedError | N
     said, denied = first_line(error), denial(error)
     if "exceeded quota" in said:
         return QuotaExceededError(
-            f"the quota of the namespace has no room for pod `{order.name}`: {said}. Raise the quota or end other pods."
+            f"the quota of the namespace has no room for pod `{order.name}`: {said}. Raise the quota, end other pods, or "
+            "ask for less in `resources` of the PodSettings."
         )
     if _MISSING_RIGHT in said:
         # A server that has just begun refuses so what it allows a moment later.

@@ -38,7 +38,7 @@ class RunFacts:
     """And nobody has spoken."""
     waits_for_agent: bool = False
     deadline: datetime | None = None
-    """By when it has to be over. None: it never has, or was not begun."""
+    """By when it has to be over. None: it never has."""
     moved_at: datetime | None = None
     """When one of its pods last had something happen to it. What launchers record of it does not count."""
     has_let_go: bool = False
@@ -126,6 +126,8 @@ def decide(run: RunFacts, *, pod: PodFacts | None, count: Launches, policy: Laun
         policy: What is allowed.
         now: The time.
     """
+    if count.launched == 0:
+        pod = None  # whatever stands there is none of this run's
     facts = _Facts(run=run, count=count, policy=policy, now=now)
     if run.is_over:
         return Over()

@@ -13,7 +13,7 @@ NEAR_RATIO = 0.8
 
 
 def deadline_after(start: datetime | None, seconds: float | None) -> datetime | None:
-    """Tell when a run has to be over that was begun then; None if it never has, or was not begun."""
+    """Tell when a run has to be over whose time counts from then; None if it never has, or does not count yet."""
     return None if start is None or seconds is None else start + timedelta(seconds=seconds)
 
 

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from goldgate.adapters.cluster.pod_watch import ClusterPodWatch
+from goldgate.ports.pods import RunStands
 from tests.fakes.frozen_clock import FrozenClock
 
 POD = {"metadata": {"name": "p", "creationTimestamp": datetime(2026, 1, 1, tzinfo=UTC).isoformat()}, "status": {}}
@@ -58,3 +61,25 @@ class TestFacts:
             return following.done()
 
         assert [asyncio.run(is_let_go(turns)) for turns in range(6)] == [True] * 6
+
+
+class OneRun:
+    """A client that reads one run."""
+
+    def __init__(self, run: dict[str, Any]) -> None:
+        self.run = run
+
+    async def get(self, *_: object) -> dict[str, Any]:
+        return self.run
+
+
+class TestStands:
+    @pytest.mark.parametrize("status", [{}, {"startTime": "2026-01-01T00:05:00Z"}])
+    def test_counts_the_time_of_a_run_from_its_creation_begun_or_not(self, status: dict[str, str]):
+        metadata = {"name": "r", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        client = OneRun({"metadata": metadata, "spec": {"deadlineSeconds": 60}, "status": status})
+        watch = ClusterPodWatch(SimpleNamespace(new_async_client=lambda: client), clock=FrozenClock())
+
+        stands = asyncio.run(watch.stands("r"))
+
+        assert stands == RunStands(deadline=datetime(2026, 1, 1, 0, 1, tzinfo=UTC))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from goldgate.domain.runs.launching import (
@@ -322,9 +322,9 @@ runs = st.builds(
     has_let_go=st.booleans(),
     moved_at=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
-counts = st.builds(
+counts = st.just(Launches()) | st.builds(
     Launches,
-    launched=st.integers(0, 9),
+    launched=st.integers(1, 9),
     pod=st.just("run-1"),
     lost=st.integers(0, 9),
     starved=st.integers(0, 3),
@@ -349,6 +349,13 @@ class TestWhateverIsFound:
                 assert isinstance(other, Follow | Launch | AskPerson | WaitForAgent | Expire | Over)
 
     @given(runs, st.none() | pods, counts, policies, moments)
+    @example(
+        RunFacts(name="run"),
+        PodFacts(name="run-1", phase=PodPhase.RUNNING),
+        Launches(),
+        LaunchPolicy(),
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
     def test_nothing_is_waited_for_when_the_time_is_over(self, run, pod, count, policy, now):
         decision = decide(replace(run, deadline=now), pod=pod, count=count, policy=policy, now=now)
 
