@@ -18,7 +18,16 @@ from goldgate.adapters.cluster.statuses import (
 )
 from goldgate.contracts.cluster import ClusterTaskRunStatus, HeldStatus, StoredText
 from goldgate.contracts.resource_parts import Metadata
-from goldgate.contracts.task_runs import CallStatus, ContextMessage, RunEvent, TaskRun, TaskRunSpec, TaskRunStatus
+from goldgate.contracts.task_runs import (
+    AskedCall,
+    AskedFunction,
+    CallStatus,
+    ContextMessage,
+    RunEvent,
+    TaskRun,
+    TaskRunSpec,
+    TaskRunStatus,
+)
 from goldgate.domain.runs.state import Fate, Nature, Need
 from tests.contracts.test_task_run_store_port import AT
 
@@ -27,6 +36,7 @@ STORED = StoredText(digest="ab" * 32, size_bytes=9, parts=7)
 
 def status(*, items: int, chars: int, sign: str = "x") -> TaskRunStatus:
     text = sign * chars
+    asked = AskedCall(id="c", function=AskedFunction(name="pay", arguments=text))
     call = CallStatus(
         id="c", name="pay", arguments=text, nature=Nature.ASK, need=Need.NOTHING, question=text, key="k",
         fate=Fate.STARTED, content=text, is_error=False,
@@ -35,7 +45,7 @@ def status(*, items: int, chars: int, sign: str = "x") -> TaskRunStatus:
         status_detail="where it stands",
         output=text,
         citations=[text] * items,
-        context_window=[ContextMessage(role="user", content=text, tool_calls=[{"function": text}])] * items,
+        context_window=[ContextMessage(role="user", content=text, tool_calls=[asked])] * items,
         calls=[call] * items,
         events=[RunEvent(at=AT, reason="A", message=text)] * items,
         events_dropped=3,
@@ -128,8 +138,9 @@ class TestATaskRunOfTheCluster:
         with pytest.raises(DamagedTaskRunError, match=r"epoch|unknown field|renewTime"):
             held_of(resource(held=wrong))
 
-    @given(st.text(), st.none() | st.text(), st.dictionaries(st.text(), st.none() | st.integers() | st.text()))
-    def test_is_written_and_read_as_the_same(self, content: str, output: str | None, asked: dict[str, Any]):
+    @given(st.text(), st.none() | st.text(), st.text(), st.text())
+    def test_is_written_and_read_as_the_same(self, content: str, output: str | None, arguments: str, extra: str):
+        asked = AskedCall(id="c", function=AskedFunction(name="pay", arguments=arguments), extra=extra)
         message = ContextMessage(role="assistant", content=content, tool_calls=[asked])
         written = TaskRunStatus(context_window=[message], output=output, update_time=AT)
 
