@@ -149,8 +149,8 @@ class TestAPodThatIsNotMade:
 
         run = launcher.tend(name).run
 
-        assert "no-such-class" in (run.status.error or "")
         assert "The cluster refuses pod" in (run.status.error or "")
+        assert 'RuntimeClass "no-such-class" not found. Correct `runtimeClass`' in (run.status.error or "")
 
     def test_waits_for_a_service_account_that_is_missing(self, bench):
         launcher, name = bench.launcher(service_account="no-such-account"), bench.make()

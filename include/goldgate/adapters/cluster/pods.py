@@ -39,6 +39,21 @@ _MISSING_RIGHT: Final = "cannot create resource"
 _LISTS: Final = ("goldgate.dev/images", "goldgate.dev/secrets")
 """Annotations of a namespace, which somebody can add to: what pods may run there, and read."""
 
+_MOST_SAID: Final = 1000
+
+_REFUSALS: Final[Mapping[str, str]] = {
+    "no PriorityClass with name": "Correct `priorityClass` of the PodSettings, or make that PriorityClass.",
+    "RuntimeClass ": "Correct `runtimeClass` of the PodSettings, or make that RuntimeClass.",
+    "usage per ": "Ask for what the LimitRange of the namespace allows, in `resources` of the PodSettings.",
+    "failed quota": "Say in `resources` of the PodSettings what the quota of the namespace wants to be told.",
+    "violates PodSecurity": (
+        "As it is ordered it fits the level `restricted`: look what changes pods on their way, such as a webhook."
+    ),
+    "is being terminated": "Its namespace is being deleted, with the run: make it anew.",
+}
+"""What to do, by words of the API server's own checks. Policies bring their own advice."""
+_ANY_REFUSAL: Final = "Correct the PodSettings, or the policy that refuses it."
+
 
 class PodResource(GenericNamespacedResource):
     """A pod as the dict that it is on the wire: what is not read need not be decoded."""
@@ -142,8 +157,8 @@ def _not_yet_allowed(error: Exception, order: PodOrder) -> PodPostponedError | N
     said, denied = first_line(error), denial(error)
     if "exceeded quota" in said:
         return QuotaExceededError(
-            f"the quota of the namespace has no room for pod `{order.name}`: {said}. Raise the quota, end other pods, or "
-            "ask for less in `resources` of the PodSettings."
+            f"the quota of the namespace has no room for pod `{order.name}`: {said}. Raise the quota, end other pods, "
+            "or ask for less in `resources` of the PodSettings."
         )
     if _MISSING_RIGHT in said:
         # A server that has just begun refuses so what it allows a moment later.
@@ -156,7 +171,6 @@ def _not_yet_allowed(error: Exception, order: PodOrder) -> PodPostponedError | N
 
 
 def _refused(error: Exception, order: PodOrder) -> PodRefusedError:
-    return PodRefusedError(
-        f"The cluster refuses pod `{order.name}`: {str(error)[:1000]} Correct the PodSettings, or the policy that "
-        "refuses it, and start the run anew."
-    )
+    said = str(error)[:_MOST_SAID].rstrip(". \n")
+    advice = next((advice for words, advice in _REFUSALS.items() if words in said), _ANY_REFUSAL)
+    return PodRefusedError(f"The cluster refuses pod `{order.name}`: {said}. {advice} Then start the run anew.")

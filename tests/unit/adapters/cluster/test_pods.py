@@ -89,6 +89,30 @@ class TestLaunch:
         assert type(raised.value) is error
         assert message.rpartition("denied request: ")[2].partition("(")[0][:60] in str(raised.value)
 
+    @pytest.mark.parametrize(
+        ("message", "advice"),
+        [
+            ("exceeded quota: few, requested: pods=1", "Raise the quota, end other pods, or ask for less"),
+            ('error looking up service account agents/x: serviceaccount "x" not found', "correct `serviceAccount`"),
+            ('User "x" cannot create resource "pods" in API group ""', "Give this account the right"),
+            ("no PriorityClass with name x was found", "Correct `priorityClass`"),
+            ('pod rejected: RuntimeClass "x" not found', "Correct `runtimeClass`"),
+            ("maximum memory usage per Container is 32Mi, but limit is 64Mi", "what the LimitRange"),
+            ("failed quota: few: must specify limits.cpu for: run", "Say in `resources`"),
+            ('violates PodSecurity "restricted:latest": host ports', "what changes pods on their way"),
+            ("unable to create new content in namespace a because it is being terminated", "is being deleted"),
+            (denied("pods of the operator mount no Secrets."), "mount no Secrets. Correct the PodSettings, or the"),
+        ],
+    )
+    def test_says_what_to_do_by_the_cause_and_of_no_other(self, message: str, advice: str):
+        others = {"Raise the quota", "Give this account", "Correct `", "LimitRange", "Say in", "webhook", "Correct the"}
+
+        with pytest.raises((PermanentError, TransientError)) as raised:
+            pods(lambda _: refused(403, f'pods "run-1" is forbidden: {message}')).launch(ORDER)
+
+        assert advice in str(raised.value)
+        assert sum(each in str(raised.value) for each in others) <= 1
+
     def test_takes_the_pod_that_is_there_for_the_one_that_was_ordered(self):
         asked: list[str] = []
 
