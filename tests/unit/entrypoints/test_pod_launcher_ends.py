@@ -1,5 +1,6 @@
 """How runs end that no pod ends."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -169,6 +170,23 @@ class TestCancel:
         assert seen.run.status.phase is Phase.FAILED
         with pytest.raises(PermanentError):
             bench.runs.store.save(lease, RUN)
+
+    def test_takes_no_run_from_a_pod_that_lets_go_of_it_in_good_order(self):
+        """It records what it was doing first: a call of unknown fate is asked of a person."""
+        bench = Bench()
+        bench.tend()
+        bench.pods.become("run-1", PodPhase.RUNNING)
+        lease = bench.runs.store.take("run", owner="pod/run-1", for_s=30)
+        self.order(bench)
+
+        def let_go(_: float) -> None:
+            bench.runs.store.save(lease, RUN)
+            bench.runs.store.release(lease)
+
+        seen = replace(bench.launcher(), sleep_s=let_go).cancel("run")
+
+        assert seen.run.status.phase is Phase.FAILED
+        assert bench.runs.store.dead == set()
 
     def test_leaves_the_order_to_a_process_elsewhere(self):
         bench = Bench()

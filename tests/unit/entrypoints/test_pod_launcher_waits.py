@@ -1,7 +1,11 @@
 """What a run waits for without a pod at work."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
+from goldgate.contracts.resource_parts import EnvName, FromEnv
+from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.launching import AskPerson, Follow, Over, WaitForAgent, WaitForPod
 from goldgate.domain.runs.state import Phase
 from goldgate.ports.pods import QuotaExceededError
@@ -34,6 +38,24 @@ class TestTendOfARunThatWaits:
         assert tended.pod == "run-2"
         assert bench.counts.counts["run"].lost == 0
         assert bench.recorded().status.phase is Phase.FINAL_ANSWER
+
+    def test_makes_no_pod_that_another_launcher_has_counted_made_and_removed_meanwhile(self):
+        bench = Bench(plans=ASKING)
+        bench.tend()
+        bench.pods.vanish("run-1")
+        others = iter([True])
+
+        def needs(agent: str, run: TaskRun) -> Mapping[EnvName, FromEnv]:
+            if next(others, False):
+                bench.tend()
+                bench.work()
+                bench.tend()
+            return bench.needs(agent, run)
+
+        tended = replace(bench.launcher(), needs=needs).tend("run")
+
+        assert tended.decision == AskPerson()
+        assert [order.name for order in bench.pods.orders] == ["run-1", "run-2"]
 
     def test_waits_for_an_agent_that_is_missing_without_a_pod_and_goes_on_by_itself(self):
         bench = Bench()

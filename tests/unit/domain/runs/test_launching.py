@@ -36,6 +36,10 @@ def ended(code: int | None = None, reason: str = "", message: str = "", **more: 
     return PodFacts(name="run-1", phase=PodPhase.ENDED, exit_code=code, reason=reason, message=message, **more)
 
 
+SILENT = PodFacts(name="run-1", phase=PodPhase.ENDING, overdue_s=NODE_SILENT_S)
+"""On a node that does not answer."""
+
+
 def pending(reason: str = "", message: str = "", age_s: float = 1) -> PodFacts:
     return PodFacts(name="run-1", phase=PodPhase.PENDING, reason=reason, message=message, age_s=age_s)
 
@@ -178,7 +182,7 @@ class TestDecide:
         assert isinstance(decided(ending), Follow)
         assert isinstance(decided(replace(ending, overdue_s=NODE_SILENT_S)), Launch)
 
-    @pytest.mark.parametrize("pod", [None, ended(6), ended(137), ended(0)], ids=str)
+    @pytest.mark.parametrize("pod", [None, ended(6), ended(137), ended(0), SILENT], ids=str)
     def test_needs_no_pod_while_a_person_has_the_word(self, pod):
         assert decided(pod, run=replace(RUN, waits_for_person=True)) == AskPerson()
 
@@ -198,6 +202,14 @@ class TestDecide:
 
         assert isinstance(decision, Launch)
         assert (decision.count.lost, decision.count.in_vain) == (3, 0)
+
+    def test_takes_what_was_recorded_as_a_pod_was_counted_for_none_of_its_work(self):
+        before = replace(RUN, moved_at=FIRST.since)
+
+        decision = decided(ended(75), run=before)
+
+        assert isinstance(decision, Launch)
+        assert decision.count.in_vain == 1
 
     def test_knows_a_pod_that_was_removed_after_it_let_go_from_one_that_vanished(self):
         decision = decided(None, count=FIRST.done())
