@@ -1,9 +1,9 @@
 """Where a TaskRun works: a process of this worker, or a pod of a cluster. All that differs between the two is here."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -28,6 +28,10 @@ class Place(Protocol):
     def kubernetes_conn_id(self) -> str:
         """The connection of the cluster; empty for this machine."""
 
+    @property
+    def where(self) -> str:
+        """What it is, for people."""
+
     def go_on(self, stop: threading.Event) -> Told:
         """Do what can be done for the run now, until `stop` is set at most, and tell how it stands."""
 
@@ -43,10 +47,14 @@ class OnThisMachine:
     spec: Mapping[str, Any]
     steps: str
     kubernetes_conn_id: str = ""
+    on_made: Callable[[], None] = lambda: None
+    """Called once the run is there, if it was not known to be."""
+    where: ClassVar[str] = "on this machine"
 
     def go_on(self, stop: threading.Event) -> Told:
         """Work on the run as far as it goes."""
         told: Told = run_step(self.steps, "run_task", task_run=self.name, spec=dict(self.spec), stop=stop)
+        self.on_made()
         return told
 
     def cancel(self, reason: str) -> Told:
@@ -63,6 +71,9 @@ class InCluster:
     """None: the run is there already."""
     steps: str
     kubernetes_conn_id: str
+    on_made: Callable[[], None] = lambda: None
+    """Called once the run is there, if it was not known to be: before a pod is made for it."""
+    where: ClassVar[str] = "in a cluster"
 
     def go_on(self, stop: threading.Event) -> Told:  # noqa: ARG002 - it takes a few requests and then waits elsewhere
         """See to it that the run has the pod that it needs."""
@@ -72,6 +83,7 @@ class InCluster:
             "tend_task",
             task_run=self.name,
             spec=None if self.spec is None else dict(self.spec),
+            on_made=self.on_made,
         )
         return told
 

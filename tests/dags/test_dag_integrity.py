@@ -103,7 +103,7 @@ class TestSteps:
         signatures = {name: list(inspect.signature(getattr(pod_tasks, name)).parameters) for name in names}
 
         assert signatures == {
-            "tend_task": ["task_run", "spec", "access"],
+            "tend_task": ["task_run", "spec", "access", "on_made"],
             "watch_task": ["task_run", "pod", "access", "say", "since"],
             "cancel_task": ["task_run", "reason", "by", "access"],
             "applied_now": ["access"],

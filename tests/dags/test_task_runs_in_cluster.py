@@ -6,6 +6,7 @@ import json
 import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
+from airflow.sdk.log import mask_secret
 from airflow.serialization.decoders import smart_decode_trigger_kwargs
 
 from goldgate.domain.errors import PermanentError, TransientError
@@ -163,13 +164,60 @@ class TestAgentTaskRunOperatorInCluster:
 
         assert all(arguments["spec"] for _, arguments in tasks.calls(NAME))
 
-    def test_follows_the_next_pod_from_where_the_log_is_known(self):
+    def test_makes_no_run_anew_that_was_made_before_the_cluster_failed_it(self):
+        tasks.script(NAME, tend_task=[{"then": TransientError("no answer")}, PermanentError("Found no TaskRun")])
+        kept = KeptByTask()
+        with pytest.raises(TransientError):
+            operator().execute(context_of(kept=kept))
+
+        with pytest.raises(AirflowFailException, match="Found no TaskRun"):
+            operator().execute(context_of(kept=kept))
+
+        assert [arguments["spec"] is None for _, arguments in tasks.calls(NAME)] == [False, True]
+
+    @pytest.mark.parametrize("moment", ["at the next try", "after a wait"])
+    def test_begins_no_run_elsewhere_that_was_begun_in_a_cluster(self, moment):
+        tasks.script(NAME, tend_task=[follows()], run_task=[])
+        kept = KeptByTask()
+        first = deferred_of(operator().execute, context_of(kept=kept))
+        elsewhere = operator(kubernetes_conn_id="", run_tasks=tasks.MODULE)
+
+        acts = {
+            "at the next try": lambda: elsewhere.execute(context_of(kept=kept)),
+            "after a wait": lambda: elsewhere.go_on(context_of(kept=kept), GO_ON, **first.kwargs),
+        }
+
+        with pytest.raises(AirflowFailException, match="was begun in a cluster, and would now be begun once more on"):
+            acts[moment]()
+
+    def test_begins_no_run_in_a_cluster_that_was_begun_on_this_machine(self):
+        tasks.script(NAME, run_task=[tasks.told()], tend_task=[])
+        kept = KeptByTask()
+        operator(kubernetes_conn_id="", run_tasks=tasks.MODULE).execute(context_of(kept=kept))
+
+        with pytest.raises(AirflowFailException, match="was begun on this machine"):
+            operator().execute(context_of(kept=kept))
+
+    def test_follows_the_same_pod_from_where_its_log_is_known(self):
+        tasks.script(NAME, tend_task=[follows("run-1"), follows("run-1")])
+        first = deferred_of(operator().execute, context_of())
+
+        again = deferred_of(operator().go_on, context_of(), {**GO_ON, "pod": "run-1"}, **first.kwargs)
+
+        assert (again.trigger.pod, again.trigger.since) == ("run-1", GO_ON["log_until"])
+
+    def test_follows_the_next_pod_from_its_beginning_whatever_the_clock_of_its_node(self):
         tasks.script(NAME, tend_task=[follows("run-1"), follows("run-2")])
         first = deferred_of(operator().execute, context_of())
 
-        again = deferred_of(operator().go_on, context_of(), GO_ON, **first.kwargs)
+        again = deferred_of(operator().go_on, context_of(), {**GO_ON, "pod": "run-1"}, **first.kwargs)
 
-        assert (again.trigger.pod, again.trigger.since) == ("run-2", GO_ON["log_until"])
+        assert (again.trigger.pod, again.trigger.since) == ("run-2", None)
+
+    def test_returns_nothing_that_a_database_cannot_take(self):
+        tasks.script(NAME, tend_task=[tasks.told(output="a\x00b")])
+
+        assert operator().execute(context_of())["output"] == "a\ufffdb"
 
     def test_says_what_its_trigger_said_once_more_before_another_begins_the_log_anew(self, capfd):
         tasks.script(NAME, tend_task=[follows("run-1"), follows("run-2")])
@@ -271,7 +319,7 @@ class TestTaskRunPodTrigger:
     def test_wakes_the_task_with_what_the_watch_says(self):
         tasks.script("run", watch_task=[GO_ON])
 
-        assert event_of(self.trigger(since="2026-11-21T17:00:00+00:00")) == {**GO_ON, "said": []}
+        assert event_of(self.trigger(since="2026-11-21T17:00:00+00:00")) == {**GO_ON, "pod": "run-1", "said": []}
         ((_, arguments),) = tasks.calls("run")
         assert arguments["pod"] == "run-1"
         assert arguments["since"] == "2026-11-21T17:00:00+00:00"
@@ -290,6 +338,20 @@ class TestTaskRunPodTrigger:
         tasks.script("run", watch_task=[{**GO_ON, "says": ["one line", "another"]}])
 
         assert event_of(self.trigger())["said"] == ["one line", "another"]
+
+    def test_hands_on_nothing_that_a_database_cannot_take(self):
+        """PostgreSQL refuses it, and Airflow 3.3.2 ends the triggerer over that, again and again."""
+        tasks.script("run", watch_task=[{**GO_ON, "reason": "\x00", "says": ["a\x00b\ud800"]}])
+
+        event = event_of(self.trigger())
+
+        assert (event["reason"], event["said"]) == ("\ufffd", ["a\ufffdb\ufffd"])
+
+    def test_hands_on_no_secret_that_airflow_knows(self):
+        mask_secret("a-secret-of-airflow")
+        tasks.script("run", watch_task=[{**GO_ON, "says": ["it is a-secret-of-airflow"]}])
+
+        assert event_of(self.trigger())["said"] == ["it is ***"]
 
     def test_holds_its_event_until_airflow_has_read_what_it_said(self):
         tasks.script("run", watch_task=[{**GO_ON, "lasts_s": 0.3, "says": ["one line"]}])
@@ -336,7 +398,12 @@ class TestTaskRunPodTrigger:
     def test_tells_the_task_what_cannot_be_mended(self):
         tasks.script("run", watch_task=[PermanentError("the record is damaged")])
 
-        assert event_of(self.trigger()) == {"decision": "failed", "reason": "the record is damaged", "said": []}
+        assert event_of(self.trigger()) == {
+            "decision": "failed",
+            "reason": "the record is damaged",
+            "pod": "run-1",
+            "said": [],
+        }
 
     def test_can_be_taken_up_by_another_triggerer(self):
         tasks.script("run", watch_task=[GO_ON])

@@ -63,8 +63,14 @@ def cancel_task(task_run: str, **arguments: Any) -> Any:
     return _answer("cancel_task", task_run, **arguments)
 
 
-def tend_task(task_run: str, **arguments: Any) -> Any:
-    return _answer("tend_task", task_run, **arguments)
+def tend_task(task_run: str, *, on_made: Callable[[], None] = lambda: None, **arguments: Any) -> Any:
+    """Make the run, if it may; or raise the answer's `then`, though it is made."""
+    answer = _answer("tend_task", task_run, **arguments)
+    if arguments.get("spec") is not None:
+        on_made()
+    if "then" in answer:
+        raise answer["then"]
+    return answer
 
 
 async def watch_task(task_run: str, *, say: Callable[[str], None], **arguments: Any) -> Any:

@@ -50,13 +50,20 @@ class _Place:
     desk: TaskDesk
 
 
-def tend_task(task_run: str, spec: dict[str, JsonValue] | None = None, access: Access | None = None) -> Told:
+def tend_task(
+    task_run: str,
+    spec: dict[str, JsonValue] | None = None,
+    access: Access | None = None,
+    *,
+    on_made: Callable[[], None] = lambda: None,
+) -> Told:
     """See to it that a run has the pod that it needs now. Takes a few requests, and waits for nothing.
 
     Args:
         task_run: Name of the run.
         spec: What is asked, and with which limits. None: somebody applied the run, and it is there.
         access: The cluster. None: that of the settings.
+        on_made: Called once the run is there, before anything is done for it. Not if `spec` is None.
 
     Returns:
         As `run_tasks.run_task`, with `pod`, and in `waits_for`: "" (over), "person", "agent" or "pod".
@@ -68,6 +75,7 @@ def tend_task(task_run: str, spec: dict[str, JsonValue] | None = None, access: A
     with _opened(access) as place:
         if spec is not None:
             place.store.create(task_run_of(task_run, spec, labels=TENDED_BY))
+            on_made()
         tended = place.launcher.tend(task_run)
         said = told(tended.run, place.desk, waits_for=_waits_for(tended.decision))
         if isinstance(tended.decision, WaitForPod):

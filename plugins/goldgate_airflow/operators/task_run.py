@@ -14,12 +14,13 @@ from goldgate_airflow.hooks.cluster import conn_id_of_environment
 from goldgate_airflow.places import POD_TASKS, InCluster, OnThisMachine, Place
 from goldgate_airflow.playbook import RUN_TASKS, release_id_of
 from goldgate_airflow.questions import QUESTION_DAG, question_conf
+from goldgate_airflow.storable import storable
 from goldgate_airflow.task_states import unwanted_state
 from goldgate_airflow.triggers.pod import TaskRunPodTrigger
 from goldgate_airflow.triggers.task_run import TaskRunTrigger
 
 BEGUN: Final = "task_run"
-"""What this task keeps from try to try: the name of the run, once that is there."""
+"""What this task keeps from try to try: where the run is, once it is there."""
 
 LOOK_EVERY_S: Final = 2.0
 FIRST_PAUSE_S: Final = 10.0
@@ -33,7 +34,8 @@ class AgentTaskRunOperator(BaseOperator):
     With a connection of type `kubernetes` the run is a TaskRun in its cluster and works as a pod; without one it works
     as a process of the worker. All else is the same in both. The run bears a name made of DAG, DAG run, task and map
     index: a retry, or a worker that takes over, goes on with the same run, and a run that is over is never run again.
-    Nor is a TaskRun of a cluster that was deleted: the task fails, however often it is cleared.
+    Nor is a TaskRun of a cluster that was deleted: the task fails, however often it is cleared; nor one that was begun
+    elsewhere, before the connection was named or taken away.
     While the run waits, the task is deferred:
 
     - for its pod: its log comes into the log of the task.
@@ -77,35 +79,32 @@ class AgentTaskRunOperator(BaseOperator):
         self.pod_tasks = pod_tasks
         self.look_every_s = look_every_s
         self._stop: threading.Event | None = None
-        self._said: Sequence[str] = ()
+        self._heard: Mapping[str, Any] = {}
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Begin the run, or go on with it, wherever it was left."""
-        kept = context["task_state_store"]
-        return self._work(context, pause_s=FIRST_PAUSE_S, is_begun=kept.get(BEGUN) is not None)
+        return self._work(context, pause_s=FIRST_PAUSE_S, begun=context["task_state_store"].get(BEGUN))
 
-    def go_on(self, context: Context, event: Mapping[str, Any], *, pause_s: float) -> dict[str, Any]:
+    def go_on(
+        self, context: Context, event: Mapping[str, Any], *, pause_s: float, begun: str = "somewhere"
+    ) -> dict[str, Any]:
         """Go on after a wait."""
         if event["decision"] == "failed":
             raise AirflowException(event["reason"])
-        self._said = event.get("said", ())
+        self._heard = event
         self.log.info("task_run.go_on %s", event["reason"])
-        return self._work(context, pause_s=pause_s, log_until=event.get("log_until"), is_begun=True)
+        return self._work(context, pause_s=pause_s, begun=begun)
 
     def on_kill(self) -> None:
         """Let go of the run: it is recorded within a second, and then ended if nobody wants it any more."""
         if self._stop is not None:
             self._stop.set()
 
-    def _work(
-        self, context: Context, *, pause_s: float, log_until: str | None = None, is_begun: bool = False
-    ) -> dict[str, Any]:
+    def _work(self, context: Context, *, pause_s: float, begun: str | None) -> dict[str, Any]:
         name = self.task_run or task_run_name(context["ti"])
-        place = self._place(name, is_begun=is_begun)
+        place = self._place(context, name, begun=begun)
         self._stop = threading.Event()
-        told = place.go_on(self._stop)
-        if not is_begun:
-            context["task_state_store"].set(BEGUN, name, retention=NEVER_EXPIRE)
+        told = storable(place.go_on(self._stop))
         match told["waits_for"]:
             case "":
                 return self._over(context, told)
@@ -122,11 +121,11 @@ class AgentTaskRunOperator(BaseOperator):
                 raise self._wait(place, at_most_s=FIRST_PAUSE_S)
             case "pod":
                 self.log.info("task_run.waits for=pod task_run=%s pod=%s", name, told["pod"])
-                raise self._follow(place, pod=told["pod"], since=log_until)
+                raise self._follow(place, pod=told["pod"])
             case unknown:
                 raise AirflowFailException(f"TaskRun `{name}` waits for `{unknown}`, which nobody knows.")
 
-    def _place(self, name: str, *, is_begun: bool) -> Place:
+    def _place(self, context: Context, name: str, *, begun: str | None) -> Place:
         given = {key: value for key, value in (self.spec or {}).items() if value not in (None, "")}
         conn_id = conn_id_of_environment() if self.kubernetes_conn_id is None else self.kubernetes_conn_id
         if self.task_run and (given or not conn_id):
@@ -135,11 +134,22 @@ class AgentTaskRunOperator(BaseOperator):
                 f"Found the TaskRun `{self.task_run}` and {found}. Expected one that was applied to the cluster of "
                 "GOLDGATE_KUBERNETES_CONN_ID, and nothing else."
             )
+        where = InCluster.where if conn_id else OnThisMachine.where
+        if begun in {InCluster.where, OnThisMachine.where} and begun != where:
+            raise AirflowFailException(
+                f"TaskRun `{name}` was begun {begun}, and would now be begun once more {where}. Give the connection of "
+                "the task, or GOLDGATE_KUBERNETES_CONN_ID, as it was then; or start another DAG run."
+            )
+
+        def keep() -> None:
+            if not begun:
+                context["task_state_store"].set(BEGUN, where, retention=NEVER_EXPIRE)
+
         if conn_id:
             # One that somebody deleted since is not made anew: it would do all it did once more.
-            spec = None if self.task_run or is_begun else given
-            return InCluster(name=name, spec=spec, steps=self.pod_tasks, kubernetes_conn_id=conn_id)
-        return OnThisMachine(name=name, spec=given, steps=self.run_tasks)
+            spec = None if self.task_run or begun else given
+            return InCluster(name=name, spec=spec, steps=self.pod_tasks, kubernetes_conn_id=conn_id, on_made=keep)
+        return OnThisMachine(name=name, spec=given, steps=self.run_tasks, on_made=keep)
 
     def _over(self, context: Context, told: dict[str, Any]) -> dict[str, Any]:
         if told["phase"] == "FinalAnswer":
@@ -176,23 +186,25 @@ class AgentTaskRunOperator(BaseOperator):
             kubernetes_conn_id=place.kubernetes_conn_id,
             pod_tasks=self.pod_tasks,
         )
-        return self._deferred(trigger, pause_s=then_s)
+        return self._deferred(trigger, place, pause_s=then_s)
 
-    def _follow(self, place: Place, *, pod: str, since: str | None) -> TaskDeferred:
+    def _follow(self, place: Place, *, pod: str) -> TaskDeferred:
+        # Of another pod nothing is known, and its node may have another clock.
+        is_heard = self._heard.get("pod") == pod
         trigger = TaskRunPodTrigger(
             name=place.name,
             pod=pod,
             kubernetes_conn_id=place.kubernetes_conn_id,
-            since=since,
+            since=self._heard.get("log_until") if is_heard else None,
             pod_tasks=self.pod_tasks,
         )
-        return self._deferred(trigger, pause_s=FIRST_PAUSE_S)
+        return self._deferred(trigger, place, pause_s=FIRST_PAUSE_S)
 
-    def _deferred(self, trigger: BaseTrigger, *, pause_s: float) -> TaskDeferred:
+    def _deferred(self, trigger: BaseTrigger, place: Place, *, pause_s: float) -> TaskDeferred:
         # The log of the trigger before this one is lost with this deferral: Airflow 3.3.2 begins the file anew.
-        for line in self._said:
+        for line in self._heard.get("said", ()):
             self.log.info("%s", line)
-        return TaskDeferred(trigger=trigger, method_name="go_on", kwargs={"pause_s": pause_s})
+        return TaskDeferred(trigger=trigger, method_name="go_on", kwargs={"pause_s": pause_s, "begun": place.where})
 
 
 def task_run_name(ti: Any) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from airflow.sdk.log import redact
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from goldgate.domain.errors import PermanentError, TransientError
@@ -11,6 +12,7 @@ from goldgate_airflow.hooks.cluster import access_of
 from goldgate_airflow.places import POD_TASKS, InCluster
 from goldgate_airflow.playbook import step_of
 from goldgate_airflow.said_lines import SaidLines
+from goldgate_airflow.storable import storable
 from goldgate_airflow.triggers.looking import PATIENCE_S
 from goldgate_airflow.triggers.unwanted import cancel_if_unwanted
 
@@ -77,7 +79,7 @@ class TaskRunPodTrigger(BaseTrigger):
         # Airflow 3.3.2 takes a task that is woken within a moment of its deferral for a failed one, and loses what a
         # trigger said in the moment before its event.
         await asyncio.sleep(max(0.0, self._said_at_s + self.pause_s - loop.time()))
-        yield TriggerEvent({**told, "said": self._said.lines(self.pod)})
+        yield TriggerEvent(storable({**told, "pod": self.pod, "said": self._said.lines(self.pod)}))
 
     async def on_kill(self) -> None:
         """End the run and its pod, if a person has decided on the task meanwhile."""
@@ -113,5 +115,6 @@ class TaskRunPodTrigger(BaseTrigger):
 
     def _say(self, line: str) -> None:
         self.log.info("%s", line)
-        self._said.keep(line)
+        # The event is kept in the database, where nothing masks what Airflow knows to be secret.
+        self._said.keep(str(redact(line)))
         self._said_at_s = asyncio.get_running_loop().time()
