@@ -137,6 +137,18 @@ def wants_memory(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
     return ended(pod, code=137, reason="OOMKilled")
 
 
+def cannot_run(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return ended(pod, 'exec: "python3": not found', code=128, reason="StartError")
+
+
+def understands_no_order(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return ended(pod, code=2)
+
+
+def has_no_image_of_that_name(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
+    return PodFacts(name=pod.name, phase=PodPhase.PENDING, reason="InvalidImageName", message="no reference")
+
+
 def refuses(_pods: WorkingPods, pod: PodOrder) -> PodFacts:
     return ended(pod, "The evaluation was stopped: it used more than 600 s.", code=5)
 

@@ -16,6 +16,8 @@ MOST_CHARS: Final = 1_000_000_000
 MOST_USD: Final = 1_000_000
 MOST_BYTES: Final = 1_000_000_000
 """Of one request or response, which is held in memory."""
+MOST_SCRATCH_BYTES: Final = 1_000_000_000_000
+"""Of a pod's own folder."""
 MOST_REQUESTS: Final = 1_000_000
 """In a minute, at once, or in a row."""
 MOST_WEIGHT: Final = 1_000_000

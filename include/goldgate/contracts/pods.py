@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from goldgate.contracts.base import ResourceContract
+from goldgate.contracts.bounds import LONGEST_DEADLINE_SECONDS, LONGEST_WORK_SECONDS, MOST_SCRATCH_BYTES
 from goldgate.contracts.resource_parts import EnvName, FromEnv, Name, Resource
 
 Quantity = str
@@ -29,7 +30,7 @@ class PodSettingsSpec(ResourceContract):
     evaluation_service_account: Name = "goldgate-evaluation"
     """Of a pod that asks a gold set: it needs parts only."""
     resources: PodResources
-    scratch_bytes: int = Field(default=256 * 1024 * 1024, ge=1_000_000)
+    scratch_bytes: int = Field(default=256 * 1024 * 1024, ge=1_000_000, le=MOST_SCRATCH_BYTES)
     """What a pod may write to its own folder, which ends with it: bundles, indexes, logs."""
     env: dict[EnvName, str] = Field(default_factory=dict)
     """Plain settings, such as `GOLDGATE_MODEL_URL`. Never a secret: an object of the cluster is read by many."""
@@ -41,9 +42,9 @@ class PodSettingsSpec(ResourceContract):
     runtime_class: str | None = None
     grace_seconds: int = Field(default=30, ge=2, le=600)
     """Between SIGTERM and SIGKILL. A run lets go within a second."""
-    start_within_seconds: float = Field(default=300, gt=0)
+    start_within_seconds: float = Field(default=300, gt=0, le=LONGEST_WORK_SECONDS)
     """How long a pod may fail to start (no node, no image, no quota, no Secret) before its run fails."""
-    deadline_seconds: float = Field(default=86_400, gt=0)
+    deadline_seconds: float = Field(default=86_400, gt=0, le=LONGEST_DEADLINE_SECONDS)
     """The cluster ends a pod after so long, and with it its run. A TaskRun's own `deadlineSeconds` may be shorter."""
     max_losses: int = Field(default=3, ge=0, le=100)
     """So many pods may vanish, be evicted or killed, and the run goes on in another."""

@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from goldgate.contracts.evaluation import Progress, Spent
 from goldgate.contracts.pods import PodSettingsSpec
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.runs.launching import NODE_SILENT_S
-from goldgate.domain.runs.pod_troubles import trouble_of
+from goldgate.domain.runs.launching import NODE_SILENT_S, USAGE
+from goldgate.domain.runs.pod_troubles import AT_ONCE, CANNOT_RUN, trouble_of
 from goldgate.domain.runs.pods import PodFacts, PodPhase
 from goldgate.entrypoints.evaluation_pod import ASKED, IMPOSSIBLE, PROGRESS, TRY_AGAIN
 from goldgate.ports.delivery import Clock
@@ -100,10 +100,7 @@ class PodsInTurn:
                 lost.seconds += phases.worked_s
                 return found
             in_phase_s = phases.now(found.phase)
-            if found.phase is PodPhase.PENDING and in_phase_s > self.settings.start_within_seconds:
-                self.pods.end(order.name)
-                trouble = trouble_of(found) or found.reason or "the cluster gives no reason"
-                raise PermanentError(f"Pod `{order.name}` did not start within {in_phase_s:.0f} s: {trouble}.")
+            self._refuse_no_start(found, in_phase_s)
             self._refuse_silence(found, in_phase_s)
             self.pause(_LOOK_EVERY_S)
 
@@ -135,6 +132,16 @@ class PodsInTurn:
                 return found
             self._refuse_silence(found, phases.now(found.phase))
             self.pause(_LOOK_EVERY_S)
+
+    def _refuse_no_start(self, found: PodFacts, in_phase_s: float) -> None:
+        """End a pod that has had its time to start, or that no time would help, and raise."""
+        is_late = in_phase_s > self.settings.start_within_seconds
+        if found.phase is not PodPhase.PENDING or not (is_late or found.reason in AT_ONCE):
+            return
+        self.pods.end(found.name)
+        trouble = trouble_of(found) or found.reason or "the cluster gives no reason"
+        within = f"did not start within {in_phase_s:.0f} s" if is_late else "does not start"
+        raise PermanentError(f"Pod `{found.name}` {within}: {trouble}.")
 
     def _refuse_silence(self, found: PodFacts, in_phase_s: float) -> None:
         """Raise if a pod that was asked to end is still there long after its grace."""
@@ -245,11 +252,18 @@ def _latest(lines: Iterable[str], *, after: Progress | None) -> Progress | None:
 
 
 def _refuse_hopeless(name: str, ended: PodFacts | None) -> None:
-    """Raise if a pod itself said that another would do no better now."""
-    if ended is not None and ended.exit_code == IMPOSSIBLE:
+    """Raise if another pod would do no better now."""
+    if ended is None:
+        return
+    if ended.exit_code == IMPOSSIBLE:
         raise PermanentError(f"Pod `{name}` could not evaluate: {ended.message}")
-    if ended is not None and ended.exit_code == TRY_AGAIN:
+    if ended.exit_code == TRY_AGAIN:
         raise TransientError(f"Pod `{name}` could not evaluate now: {ended.message}")
+    if ended.exit_code == USAGE or ended.reason in CANNOT_RUN:
+        raise PermanentError(
+            f"Pod `{name}` could not evaluate: {_why(ended)}. Its image does not hold the program that evaluates, or "
+            "another version of it. Correct `image` of the PodSettings."
+        )
 
 
 def _why(pod: PodFacts) -> str:
