@@ -66,3 +66,15 @@ class TestOneNode:
         assert ended.returncode == 3
         assert "no `go` on the PATH, which builds the one-node cluster (Go 1.26 or newer)" in ended.stderr
         assert "GOLDGATE_TEST_KUBECONFIG" in ended.stderr
+
+
+class TestASkippedTest:
+    @pytest.mark.parametrize(("given", "code"), [({"GOLDGATE_TEST_NODE": "/some/folder"}, 1), ({}, 0)])
+    def test_is_a_failure_on_the_one_node_cluster_alone(self, given: dict[str, str], code: int):
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("GOLDGATE_TEST_", "PYTEST_"))}
+        command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "tests/cluster/test_the_cluster.py"]
+
+        ended = subprocess.run(command, cwd=CHECKOUT, env={**env, **given}, check=False, capture_output=True, text=True)
+
+        assert ended.returncode == code, ended.stdout
+        assert ("where no test may be: tests/cluster/test_the_cluster.py::TestACluster" in ended.stdout) is (code == 1)
