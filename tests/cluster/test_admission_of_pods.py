@@ -82,6 +82,15 @@ class TestPodsOfGoldgate:
         assert "Secret database may not be read by pods in namespace" in told
         assert "its annotation goldgate.dev/secrets names" in told
 
+    def test_that_read_more_secrets_than_one_message_holds_are_told_where_these_are_listed(self, maker):
+        read = [{"secretKeyRef": {"name": f"{'x' * 58}{each:03}", "key": "a"}} for each in range(100)]
+
+        told = maker.told(
+            lambda spec: spec["containers"][0]["env"].extend({"name": "MINE", "valueFrom": one} for one in read)
+        )
+
+        assert "its annotation goldgate.dev/secrets names" in told
+
     def test_are_not_pulled_with_a_secret_that_the_namespace_does_not_list(self, maker):
         assert "Secret pull may not be read" in maker.told(
             lambda spec: spec.update(imagePullSecrets=[{"name": "pull"}])
@@ -161,6 +170,11 @@ class TestPodsOfGoldgate:
     def test_find_names_and_nodes_as_the_cluster_does(self, maker, fields):
         assert "shares nothing with its node" in maker.told(lambda spec: spec.update(fields))
 
+    def test_drive_nothing_of_the_cluster_from_its_nodes(self, maker):
+        told = maker.told(lambda spec: spec.update(priorityClassName="system-node-critical"))
+
+        assert "expected a priorityClass of yours" in told
+
 
 class TestImagesOfANamespace:
     @pytest.mark.parametrize(
@@ -170,6 +184,8 @@ class TestImagesOfANamespace:
             ("registry.example/team/agent", "registry.example/team/agent:7"),
             ("other\nregistry.example/team/", "registry.example/team/agents/one:7"),
             ("registry.example/a:7 registry.example/b:8", "registry.example/b:8"),
+            ("registry.example:5000/agent", "registry.example:5000/agent:7@sha256:" + "a" * 64),
+            ("registry.example:5000/agent@sha256:" + "a" * 64, "registry.example:5000/agent@sha256:" + "a" * 64),
         ],
     )
     def test_run(self, deployed, listing, listed, image):
@@ -184,6 +200,8 @@ class TestImagesOfANamespace:
             ("registry.example/team/agent", "registry.example/team/agent/mine"),
             ("registry.example", "registry.example:5000/mine"),
             ("registry.example/agent:7", "registry.example/agent:8"),
+            ("registry.example/agent:7", "registry.example/agent:7@sha256:" + "a" * 64),
+            ("registry.example:5000/agent:7", "registry.example:5000/agent@sha256:" + "a" * 64),
             ("", "registry.example/agent:8"),
         ],
     )
