@@ -97,6 +97,15 @@ class TestFollow:
         assert [line for line in said if line.startswith("line")] == [f"line {n}" for n in range(20)]
         assert watched.reason == f"Pod `{pod}`: Ended"
 
+    def test_says_all_of_a_line_whatever_signs_are_in_it(self, bench):
+        name = bench.make()
+        shows = "print('10 %\\r20 %\\r', 'a\\u2028b', chr(27) + '[1m', flush=True)\nprint('x' * 100_000)\nprint('end')"
+        pod = bench.launcher(shows).tend(name).pod
+
+        _, said = followed(bench, name, pod)
+
+        assert said[-3:] == ["10 %\r20 %\r a\u2028b \x1b[1m", "x" * 100_000, "end"]
+
     def test_says_nothing_twice_to_who_goes_on_where_another_stopped(self, bench):
         name = bench.make()
         pod = bench.launcher(SPEAKS).tend(name).pod

@@ -242,8 +242,8 @@ def _latest(lines: Iterable[str], *, after: Progress | None) -> Progress | None:
     """Find the latest that a log tells of progress, if it is further than it was."""
     found = after
     for line in lines:
-        # An agent writes into the same log, and may write whatever it likes.
-        with contextlib.suppress(ValueError, TypeError, KeyError, ValidationError):
+        # An agent writes into the same log, and may write whatever it likes: JSON without a bottom, for one.
+        with contextlib.suppress(ValueError, TypeError, KeyError, ValidationError, RecursionError):
             told = json.loads(line)
             if told["event"] == PROGRESS:
                 now = Progress(done=told["done"], of=told["of"], spent_usd=told["spent_usd"])

@@ -149,7 +149,7 @@ class TestProgressOfAPod:
         bench = Bench(tmp_path, fates=[with_progress(done=3, of=12, spent_usd=0.1)])
         said = bench.pods.log
 
-        bench.pods.log = lambda name, **_: ["no JSON", '{"event": "evaluation.progress"}', *said(name)]
+        bench.pods.log = lambda name, **_: ["no JSON", '{"event": "evaluation.progress"}', "[" * 100_000, *said(name)]
         bench.ask()
 
         assert (bench.progress[0].done, bench.progress[0].of) == (3, 12)
