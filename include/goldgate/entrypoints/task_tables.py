@@ -26,6 +26,9 @@ _LINE: Final = 160
 _LINES: Final = 6
 _NONE: Final = "<none>"
 
+PROGRAM: Final = "goldgate task"
+"""How commands on runs begin."""
+
 _ANSWERS: Final = {
     Need.APPROVAL: ("--approve", "--deny"),
     Need.ANSWER: ("--text '...'", "--deny"),
@@ -89,7 +92,9 @@ def events_table(events: Sequence[RunEvent], *, now: datetime) -> str:
     return grid(("AGE", "REASON", "MESSAGE"), rows)
 
 
-def run_text(run: TaskRun, *, now: datetime, full: bool = False, below: Sequence[TaskRun] = ()) -> str:
+def run_text(
+    run: TaskRun, *, now: datetime, full: bool = False, below: Sequence[TaskRun] = (), program: str = PROGRAM
+) -> str:
     """Describe one run: what it was asked, how it fares, what it asks of a person, and what happened.
 
     Args:
@@ -97,21 +102,27 @@ def run_text(run: TaskRun, *, now: datetime, full: bool = False, below: Sequence
         now: For the ages.
         full: Show the conversation whole.
         below: Runs of other agents that it waits for: what they ask, this run waits for too.
+        program: How commands on runs begin.
     """
-    return "\n".join(_description(run, now=now, full=full, below=below))
+    return "\n".join(_description(run, now=now, full=full, asked=list(_asked((run, *below), program=program))))
 
 
-def awaited_lines(run: TaskRun) -> Iterator[str]:
+def awaited_lines(run: TaskRun, *, program: str = PROGRAM) -> Iterator[str]:
     """Say what each call asks of a person, with the commands that answer."""
     for call in run.status.calls:
         if call.fate is Fate.AWAITED:
             yield f"{call.id}  {call.name}  {call.need.value}"
             yield f"  Question:   {one_line(call.question, at_most=_WHOLE_COLUMN) or _NONE}"
             yield f"  Arguments:  {one_line(call.arguments, at_most=_WHOLE_COLUMN)}"
-            yield from (f"  goldgate task answer {run.metadata.name} {call.id} {way}" for way in _ANSWERS[call.need])
+            yield from (f"  {program} answer {run.metadata.name} {call.id} {way}" for way in _ANSWERS[call.need])
 
 
-def _description(run: TaskRun, *, now: datetime, full: bool, below: Sequence[TaskRun]) -> Iterator[str]:
+def _asked(runs: Sequence[TaskRun], *, program: str) -> Iterator[str]:
+    for run in runs:
+        yield from awaited_lines(run, program=program)
+
+
+def _description(run: TaskRun, *, now: datetime, full: bool, asked: Sequence[str]) -> Iterator[str]:
     status = run.status
     yield f"Name:         {run.metadata.name}"
     yield from _pairs("Labels:", run.metadata.labels)
@@ -129,7 +140,7 @@ def _description(run: TaskRun, *, now: datetime, full: bool, below: Sequence[Tas
         yield from (f"  {line}" for line in _call(call))
     if state_of(status).is_waiting_for_a_person:
         yield "Waiting for a person:"
-        yield from (f"  {line}" for each in (run, *below) for line in awaited_lines(each))
+        yield from (f"  {line}" for line in asked)
     yield "Conversation:" if status.context_window else f"Conversation: {_NONE}"
     for message in status.context_window:
         yield from (f"  {line}" for line in _message(message, full=full))

@@ -6,12 +6,16 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from goldgate.domain.runs.state import Need
 from goldgate.entrypoints.commands.common import ExitCode, command
 from goldgate.entrypoints.commands.everything import goldgate
-from goldgate.entrypoints.commands.namespaces import InNamespace
+from goldgate.entrypoints.commands.namespaces import InNamespace, task_program
 from goldgate.entrypoints.display import Screen
 from goldgate.entrypoints.settings import Settings
+from goldgate.entrypoints.task_tables import awaited_lines
+from tests.fakes.recorded_runs import a_call, a_waiting_run
 
+WAITS = a_waiting_run(a_call(need=Need.APPROVAL))
 CLUSTER = {"GOLDGATE_CLUSTER": "/nowhere/kubeconfig", "GOLDGATE_NAMESPACE": "agents"}
 
 
@@ -25,6 +29,13 @@ def looking() -> None:
 def where(*, screen: Screen, settings: Settings) -> None:
     """Say where, as told and as whoever reads the environment anew finds it."""
     screen.result(None, f"{settings.namespace} {Settings.from_env(os.environ).namespace}")
+
+
+@looking.command()
+@command
+def onward(*, screen: Screen, settings: Settings) -> None:  # noqa: ARG001 - given to every command
+    """Say how to go on."""
+    screen.result(None, "\n".join([f"{task_program()} resume p1", *awaited_lines(WAITS, program=task_program())]))
 
 
 def run(*words: str, **env: str) -> Result:
@@ -64,6 +75,12 @@ class TestNamespace:
 
         assert found.exit_code == ExitCode.USAGE
         assert "expected a name" in found.stderr
+
+    def test_stands_in_the_commands_that_somebody_is_told_to_type(self):
+        there, here = run("onward", "-n", "others").stdout, run("onward").stdout
+
+        assert there.count("goldgate task -n others ") == here.count("goldgate task ") == there.count("goldgate task ")
+        assert "goldgate task -n others answer" in there
 
     def test_can_be_given_to_all_that_works_on_runs_and_applies_agents(self):
         task, agent = goldgate.commands["task"], goldgate.commands["agent"]

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from goldgate.contracts.resource_parts import NAME_PATTERN
+from goldgate.entrypoints.task_tables import PROGRAM
 
 _VARIABLE: Final = "GOLDGATE_NAMESPACE"
 _KEPT: Final = f"{__name__}.named"
@@ -62,8 +63,7 @@ def as_named(env: MutableMapping[str, str]) -> Iterator[None]:
     Raises:
         UsageError: One was given, and there is no cluster that could have it.
     """
-    context = click.get_current_context(silent=True)
-    named = None if context is None else context.meta.get(_KEPT)
+    named = _named()
     if named is None:
         yield
         return
@@ -78,6 +78,17 @@ def as_named(env: MutableMapping[str, str]) -> Iterator[None]:
             del env[_VARIABLE]
         else:
             env[_VARIABLE] = before
+
+
+def task_program() -> str:
+    """Begin a command on runs that somebody is to type: in the namespace that this one was given."""
+    named = _named()
+    return PROGRAM if named is None else f"{PROGRAM} -n {named}"
+
+
+def _named() -> str | None:
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(_KEPT)
 
 
 def _keep(context: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001 - click's signature

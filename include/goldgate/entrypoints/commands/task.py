@@ -14,7 +14,7 @@ from goldgate.contracts.documents import parse
 from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import TaskRun, TaskRunSpec
 from goldgate.entrypoints.commands.common import ExitCode, command_with
-from goldgate.entrypoints.commands.namespaces import InNamespace
+from goldgate.entrypoints.commands.namespaces import InNamespace, task_program
 from goldgate.entrypoints.commands.task_acting import answer, cancel, go_on, prune, resume
 from goldgate.entrypoints.commands.task_common import (
     Duration,
@@ -154,7 +154,7 @@ def _begin_in_background(run: TaskRun, *, settings: Settings, wait_for_agent_s: 
                 stderr=log,
                 start_new_session=True,
             )
-    screen.progress(f"Works in the background: goldgate task wait {name}")
+    screen.progress(f"Works in the background: {task_program()} wait {name}")
     tell_runs(screen, [created], as_list=False, empty="")
 
 

@@ -10,6 +10,7 @@ from goldgate.adapters.system_clock import SystemClock
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.events import Word
 from goldgate.entrypoints.commands.common import ExitCode, command, command_with
+from goldgate.entrypoints.commands.namespaces import task_program
 from goldgate.entrypoints.commands.task_common import Duration, RunName, desk_of, tell_run
 from goldgate.entrypoints.commands.task_pods import cancel_in_pods, run_in_pods, tended_here, works_in_pods
 from goldgate.entrypoints.commands.task_reading import await_rest
@@ -54,7 +55,7 @@ def answer(
     said = desk.answer(name, call=call, word=word, text=text or reason, by=getpass.getuser())
     screen.progress(f"{said.by}: {said.word.value} {said.call_key}")
     if no_resume:
-        screen.result(desk.find(name), f"Goes on with: goldgate task resume {name}")
+        screen.result(desk.find(name), f"Goes on with: {task_program()} resume {name}")
         return ExitCode.DONE
     try:
         run = go_on(desk.find(name), settings=settings, screen=screen)

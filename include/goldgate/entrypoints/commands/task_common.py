@@ -11,6 +11,7 @@ from goldgate.contracts.base import API_VERSION
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.commands.common import ExitCode
+from goldgate.entrypoints.commands.namespaces import task_program
 from goldgate.entrypoints.display import Screen, printable
 from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.settings import Settings
@@ -99,10 +100,10 @@ def tell_run(screen: Screen, run: TaskRun, *, said_name: bool = False) -> ExitCo
     elif status.phase is Phase.FAILED:
         screen.result(run, f"{status.phase.value}: {printable(status.error or '')}")
     elif waits_for_a_person(run):
-        screen.result(run, "\n".join(["Waiting for a person:", *awaited_lines(run)]))
+        screen.result(run, "\n".join(["Waiting for a person:", *awaited_lines(run, program=task_program())]))
     else:
         screen.result(
-            run, f"{status.phase.value}: {printable(status.status_detail)}\nGo on: goldgate task resume {name}"
+            run, f"{status.phase.value}: {printable(status.status_detail)}\nGo on: {task_program()} resume {name}"
         )
     return code_of(run)
 

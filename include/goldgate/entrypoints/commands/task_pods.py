@@ -10,6 +10,7 @@ from goldgate.adapters.system_clock import SystemClock
 from goldgate.contracts.cluster import PODS_ANNOTATION, TENDED_LABEL
 from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.runs.pods import pod_name
+from goldgate.entrypoints.commands.namespaces import task_program
 from goldgate.entrypoints.display import Screen, printable
 from goldgate.entrypoints.run_store import open_store
 from goldgate.entrypoints.run_tasks import Told
@@ -80,8 +81,8 @@ def _told_if_left(say: Callable[[str], None]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         say(
-            "is left to its pod, and nobody tends it now: `goldgate task resume` tends it again, and "
-            "`goldgate task cancel` ends it."
+            f"is left to its pod, and nobody tends it now: `{task_program()} resume` tends it again, and "
+            f"`{task_program()} cancel` ends it."
         )
         raise
 
@@ -107,7 +108,7 @@ def begin_in_pod(run: TaskRun, *, settings: Settings, screen: Screen) -> TaskRun
     name = _created(run, settings=settings).metadata.name
     stands = pod_tasks.tend_task(name)
     where = f"in pod {stands['pod']}" if stands["pod"] else f"as soon as it can: {stands['reason']}"
-    screen.progress(f"Works {where}. If that pod is lost: goldgate task resume {name}")
+    screen.progress(f"Works {where}. If that pod is lost: {task_program()} resume {name}")
     return _read(name, settings=settings)
 
 

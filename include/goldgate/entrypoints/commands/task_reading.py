@@ -13,6 +13,7 @@ from goldgate.contracts.task_runs import TaskRun
 from goldgate.domain.errors import TransientError
 from goldgate.domain.runs.state import Phase
 from goldgate.entrypoints.commands.common import ExitCode, command_with
+from goldgate.entrypoints.commands.namespaces import task_program
 from goldgate.entrypoints.commands.task_common import (
     Duration,
     RunName,
@@ -87,7 +88,7 @@ def describe(names: tuple[str, ...], *, full: bool, screen: Screen, settings: Se
         tell_runs(screen, found.runs, as_list=len(names) != 1, empty="")
     elif found.runs:
         now = SystemClock().now()
-        texts = (run_text(run, now=now, full=full, below=desk.below(run)) for run in found.runs)
+        texts = (run_text(run, now=now, full=full, below=desk.below(run), program=task_program()) for run in found.runs)
         screen.result(None, "\n\n\n".join(texts))
     return _tell_problems(screen, found)
 
