@@ -105,9 +105,12 @@ class AgentTaskRunOperator(BaseOperator):
         place = self._place(context, name, begun=begun)
         self._stop = threading.Event()
         told = storable(place.go_on(self._stop))
+        if not told["waits_for"]:
+            return self._over(context, told)
+        # The log of the trigger before is lost with the next deferral: Airflow 3.3.2 begins the file anew.
+        for line in self._heard.get("said", ()):
+            self.log.info("%s", line)
         match told["waits_for"]:
-            case "":
-                return self._over(context, told)
             case _ if self._stop.is_set():
                 raise self._let_go(context, place)
             case "person":
@@ -201,9 +204,6 @@ class AgentTaskRunOperator(BaseOperator):
         return self._deferred(trigger, place, pause_s=FIRST_PAUSE_S)
 
     def _deferred(self, trigger: BaseTrigger, place: Place, *, pause_s: float) -> TaskDeferred:
-        # The log of the trigger before this one is lost with this deferral: Airflow 3.3.2 begins the file anew.
-        for line in self._heard.get("said", ()):
-            self.log.info("%s", line)
         return TaskDeferred(trigger=trigger, method_name="go_on", kwargs={"pause_s": pause_s, "begun": place.where})
 
 
