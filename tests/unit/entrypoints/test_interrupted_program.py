@@ -4,6 +4,13 @@ import signal
 import subprocess
 import sys
 
+import click
+from click.testing import CliRunner
+
+from goldgate.entrypoints.commands.common import ExitCode, command
+from goldgate.entrypoints.display import Screen
+from goldgate.entrypoints.settings import Settings
+
 INTERRUPTED_WHILE_LOADED = """
 import os, signal, sys
 
@@ -42,3 +49,15 @@ class TestTheProgram:
         ended = run(LOADED)
 
         assert ended.stdout.splitlines()[-1] == "True"
+
+
+class TestACommand:
+    def test_that_is_interrupted_says_so_by_its_code_and_nothing_else(self):
+        @click.command()
+        @command
+        def asked(*, screen: Screen, settings: Settings) -> None:  # noqa: ARG001 - given to every command
+            raise KeyboardInterrupt
+
+        found = CliRunner().invoke(asked)
+
+        assert (found.exit_code, found.stdout, found.stderr) == (ExitCode.INTERRUPTED, "", "")
