@@ -20,7 +20,7 @@ def settings_for(cluster: ClusterUnderTest, *, account: str) -> PodSettingsSpec:
     """With everything that a pod may have; no node takes it."""
     return PodSettingsSpec(
         image=cluster.image,
-        image_pull_secrets=[SECRETS],
+        image_pull_secrets=["registry"],
         service_account=account,
         resources={"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
         env={"GOLDGATE_MODEL_URL": "http://model.example/v1", "GOLDGATE_OTLP_URL": "off"},

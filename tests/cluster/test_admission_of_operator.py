@@ -2,8 +2,11 @@
 
 import pytest
 
+from goldgate.adapters.cluster.events import Line, event_of
+from goldgate.contracts.task_runs import RunEvent
 from tests.cluster.bearers import Bearer, Deployed, labelled
-from tests.cluster.ordered_pods import pod_for_a_run, pod_for_an_evaluation
+from tests.cluster.ordered_pods import Document, pod_for_a_run, pod_for_an_evaluation
+from tests.contracts.test_task_run_store_port import AT
 
 
 class TestOperator:
@@ -77,3 +80,31 @@ class TestOperator:
 
         assert "pods of TaskRuns and of evaluations only" in operator.told("delete", "pod", "router-1", "--wait=false")
         assert operator.told("delete", "pod", "done-1", "--wait=false") == ""
+
+
+class TestEventsOfTheOperator:
+    def event(self, cluster: Deployed) -> Document:
+        happened = RunEvent(at=AT, reason="PodLost", message="its node is gone")
+        return event_of(Line(run="ask", uid="of-ask", number=1, event=happened), namespace=cluster.namespace)
+
+    def told(self, cluster: Deployed, document: Document) -> str:
+        return Bearer.unbound(cluster, "goldgate-operator").told(
+            "create", "--dry-run=server", "-f", "-", document=document
+        )
+
+    def test_tell_of_runs(self, deployed):
+        assert self.told(deployed, self.event(deployed)) == ""
+
+    @pytest.mark.parametrize(
+        "about",
+        [{"kind": "Pod", "apiVersion": "v1"}, {"kind": "TaskRun", "apiVersion": "example.com/v1"}, {"kind": ""}],
+    )
+    def test_tell_of_nothing_else(self, deployed, about):
+        made = self.event(deployed)
+        made["involvedObject"].update(about)
+
+        assert "the operator tells of TaskRuns only" in self.told(deployed, made)
+
+    @pytest.mark.parametrize("fields", [{"source": {"component": "kubelet"}}, {"reportingComponent": "kubelet"}])
+    def test_are_in_no_other_name(self, deployed, fields):
+        assert "as goldgate-task-run" in self.told(deployed, {**self.event(deployed), **fields})
