@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 
 import yaml
 
+from goldgate.adapters.cluster.connection import Access
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.deployed import DEPLOY, await_policies, overlay
 from tests.cluster.stores import install_kinds
@@ -35,6 +36,14 @@ def deployed_in(cluster: ClusterUnderTest, folder: Path) -> Deployed:
     nobody = folder / "nobody.json"
     nobody.write_text(json.dumps({**known, "users": [{"name": one["name"], "user": {}} for one in known["users"]]}))
     return Deployed(**vars(cluster), nobody=nobody)
+
+
+def access_of(cluster: Deployed, account: str) -> Access:
+    """Reach the namespace with the token of an account, and by nothing else."""
+    known = json.loads(cluster.nobody.read_text())
+    user = {"token": cluster.kubectl("create", "token", account).strip()}
+    known["users"] = [{"name": one["name"], "user": user} for one in known["users"]]
+    return Access(kubeconfig=json.dumps(known), namespace=cluster.namespace)
 
 
 def policies() -> list[str]:

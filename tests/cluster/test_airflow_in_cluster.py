@@ -18,7 +18,7 @@ from goldgate.entrypoints.local_airflow import password_of
 from goldgate.entrypoints.settings import Settings
 from tests.cluster.airflow import Airflow, awaited
 from tests.cluster.conftest import ClusterUnderTest
-from tests.cluster.relay import Relay
+from tests.cluster.line import Line
 from tests.cluster.world import AGENT, ANSWER, API, Place, World, bring_agent, settle
 
 pytestmark = pytest.mark.slow
@@ -65,15 +65,15 @@ def token(place: Place) -> str:
 
 
 @pytest.fixture(scope="module")
-def relay(place: Place) -> Iterator[Relay]:
+def line(place: Place) -> Iterator[Line]:
     """Between that Airflow and the API server."""
-    between = Relay(shown_config(place.cluster)["clusters"][0]["cluster"]["server"])
+    between = Line(shown_config(place.cluster)["clusters"][0]["cluster"]["server"])
     yield between
     between.close()
 
 
 @pytest.fixture(scope="module")
-def settings(place: Place, token: str, relay: Relay, tmp_path_factory) -> Iterator[Settings]:
+def settings(place: Place, token: str, line: Line, tmp_path_factory) -> Iterator[Settings]:
     """An Airflow on this machine whose TaskRuns work in the cluster. Nothing else of the stack is started."""
     elsewhere = f"{place.world.url}"
     made = Settings.from_env(
@@ -87,7 +87,7 @@ def settings(place: Place, token: str, relay: Relay, tmp_path_factory) -> Iterat
             "GOLDGATE_PODS": str(place.settings_file),
         }
     )
-    config = kubeconfig(place.cluster, token, server=relay.url)
+    config = kubeconfig(place.cluster, token, server=line.address)
     extra = {"kube_config": json.dumps(config), "namespace": place.cluster.namespace}
     env = {
         **os.environ,
@@ -233,14 +233,14 @@ class TestATaskRunOfTheOperator:
 
     @pytest.mark.parametrize("answers", [3, 9, 15])
     def test_has_one_pod_though_its_worker_is_killed_while_it_makes_it(
-        self, airflow: Airflow, place: Place, relay: Relay, answers: int
+        self, airflow: Airflow, place: Place, line: Line, answers: int
     ):
         """Whatever the API server had done by then: the worker never heard of its last answer."""
         run_id = f"killed-after-{answers}"
-        with relay.held_after(answers):
+        with line.held_after(answers):
             airflow.trigger(run_id, agent=AGENT, user_message="Book the blue room.")
-            awaited(relay.reached.is_set, what="its worker never asked so much")
-            relay.held_process.kill()
+            awaited(line.reached.is_set, what="its worker never asked so much")
+            line.held_process.kill()
             awaited(lambda: airflow.state(run_id) == "up_for_retry", what="Airflow never missed its worker")
 
         awaited(lambda: airflow.state(run_id) == "success", what="the task never ended")

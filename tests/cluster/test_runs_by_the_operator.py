@@ -1,6 +1,5 @@
 """Runs that are tended with the token that Airflow has in a cluster, where the admission policies hold."""
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ from goldgate.adapters.cluster.resources import ClusterResources
 from goldgate.domain.errors import PermanentError
 from goldgate.entrypoints.agent_applying import apply_agent, frozen_folder
 from goldgate.entrypoints.settings import Settings
-from tests.cluster.bearers import Deployed
+from tests.cluster.bearers import Deployed, access_of
 from tests.cluster.tending import Tended, settings_of
 from tests.cluster.world import ANSWER, Place, World, agent_documents, settle
 from tests.fakes.agent_folders import write_folder
@@ -26,12 +25,8 @@ def place(deployed: Deployed, tmp_path: Path) -> Iterator[Place]:
     """An agent in the namespace, and steps that ask the API server as the operator."""
     world = World(deployed.host)
     settled = settle(deployed, world, tmp_path)
-    known = json.loads(deployed.nobody.read_text())
-    user = {"token": deployed.kubectl("create", "token", "goldgate-operator").strip()}
-    known["users"] = [{"name": one["name"], "user": user} for one in known["users"]]
-    access = Access(kubeconfig=json.dumps(known), namespace=deployed.namespace)
     with settings_of(settled):
-        yield replace(settled, access=access)
+        yield replace(settled, access=access_of(deployed, "goldgate-operator"))
     world.close()
 
 
