@@ -122,6 +122,11 @@ class TestStepOperator:
 
         assert step.execute(context_of(FrozenTaskInstance(run_id=RUN)))["status"]["phase"] == "FinalAnswer"
 
+    def test_returns_nothing_that_a_database_cannot_take(self):
+        tasks.script(RUN, judge=[{"verdict": "pass", "reason": "a\x00b"}])
+
+        assert self.step().execute(context_of(FrozenTaskInstance(run_id=RUN)))["reason"] == "a\ufffdb"
+
     def test_passes_an_empty_optional_argument_as_not_given(self):
         tasks.script(RUN, rollback=[{"outcome": "rolled_back"}])
         step = StepOperator(

@@ -311,6 +311,11 @@ class TestTaskRunTrigger:
 
         assert event_of(self.trigger(at_most_s=1_000)) == over
 
+    def test_hands_on_nothing_that_a_database_cannot_take(self):
+        tasks.script("run", look_at_task=[{"decision": "go_on", "reason": "a\x00b"}])
+
+        assert event_of(self.trigger())["reason"] == "a\ufffdb"
+
     def test_tells_what_cannot_be_mended(self):
         tasks.script("run", look_at_task=[PermanentError("damaged record")])
 

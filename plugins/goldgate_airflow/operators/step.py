@@ -12,6 +12,7 @@ from goldgate_airflow.hooks.cluster import conn_id_of_environment
 from goldgate_airflow.links import EvaluationRunLink, ReportLink
 from goldgate_airflow.places import run_step_in
 from goldgate_airflow.playbook import PLAYBOOK, release_id_of
+from goldgate_airflow.storable import storable
 from goldgate_airflow.task_states import unwanted_state
 
 _SHOWN: Final = 800
@@ -68,7 +69,8 @@ class StepOperator(BaseOperator, SkipMixin):
         given = {name: None if name in self.optional and not value else value for name, value in self.arguments.items()}
         where = conn_id_of_environment() if self.in_cluster else ""
         given["release_id"] = release_id_of(named)
-        result = self._run_in_pod(ti, where, given) if where else run_step_in("", self.playbook, self.step, **given)
+        told = self._run_in_pod(ti, where, given) if where else run_step_in("", self.playbook, self.step, **given)
+        result: dict[str, Any] = storable(told)
         if not _holds(result, self.fails_unless):
             ti.xcom_push(key="return_value", value=result)
             raise AirflowFailException(_refusal(self.step, result, self.fails_unless))

@@ -9,6 +9,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate_airflow.hooks.cluster import access_of
 from goldgate_airflow.playbook import step_of
+from goldgate_airflow.storable import storable
 
 PATIENCE_S: Final = 300.0
 """How long looks may fail in a row before the task is told."""
@@ -56,7 +57,7 @@ class LookingTrigger(BaseTrigger):
             else:
                 seen = loop.time()
                 if told["decision"] != "hold":
-                    yield TriggerEvent(told)
+                    yield TriggerEvent(storable(told))
                     return
             if self.is_over(loop.time() - began):
                 yield TriggerEvent({"decision": "go_on", "reason": "It is time to try again."})
