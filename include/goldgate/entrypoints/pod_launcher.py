@@ -255,7 +255,12 @@ class PodLauncher:
             return self._told(seen.run, postponed)
         except PodRefusedError as error:
             return self._failed(seen, str(error))
-        self.counts.move(seen.run.metadata.name, counted=counted, to=count.made())
+        if not self.counts.move(seen.run.metadata.name, counted=counted, to=count.made()):
+            now = self.counts.read(seen.run.metadata.name)
+            if now is None or now.launches.pod != count.pod:
+                # Others saw this very pod come and go before: it is not made twice.
+                self.pods.end(count.pod)
+                return None
         self._remove(seen.pod)
         return Follow()
 

@@ -1,10 +1,13 @@
 """What follows a pod that was lost, drained, or did nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from goldgate.domain.runs.launching import Follow, Over
-from goldgate.domain.runs.pods import PodPhase
+from goldgate.domain.runs.pods import PodFacts, PodPhase
 from goldgate.domain.runs.state import Phase
+from goldgate.ports.pods import PodOrder
+from tests.fakes.in_memory_pods import InMemoryPods
 from tests.fakes.launched_runs import SPEC, Bench
 
 
@@ -98,6 +101,28 @@ class TestTendAfterAPod:
 
         assert tended.decision == Over()
         assert bench.counts.counts["run"].lost == 0
+
+    def test_leaves_no_pod_that_it_made_after_another_launcher_had_seen_it_come_and_go(self):
+        bench = Bench()
+        slow = bench.launcher()
+
+        class Slow(InMemoryPods):
+            def launch(self, order: PodOrder) -> None:
+                bench.tend()
+                bench.pods.vanish("run-1")
+                bench.tend()
+                bench.pods.launch(order)
+
+            def look(self, name: str, *, run_uid: str) -> PodFacts | None:
+                return bench.pods.look(name, run_uid=run_uid)
+
+            def end(self, name: str) -> None:
+                bench.pods.end(name)
+
+        tended = replace(slow, pods=Slow()).tend("run")
+
+        assert (tended.decision, tended.pod) == (Follow(), "run-2")
+        assert list(bench.pods.pods) == ["run-2"]
 
     def test_does_not_fail_a_run_for_which_another_launcher_has_made_a_pod_meanwhile(self):
         bench = Bench(spec=SPEC.model_copy(update={"max_losses": 0}))
