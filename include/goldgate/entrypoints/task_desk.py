@@ -54,6 +54,8 @@ class TaskDesk:
 
     store: TaskRunStore
     clock: Clock
+    where: str = ""
+    """Where the runs are, for whoever looks for one that is not there."""
 
     def find(self, name: str) -> TaskRun:
         """Read one run.
@@ -63,7 +65,8 @@ class TaskDesk:
         """
         run = self.store.read(name)
         if run is None:
-            raise PermanentError(f"Found no TaskRun `{name}`. `goldgate task get` shows those there are.")
+            there = f" in {self.where}" if self.where else ""
+            raise PermanentError(f"Found no TaskRun `{name}`{there}. `goldgate task get` shows those there are.")
         return run
 
     def find_all(self, *, phases: Sequence[Phase] = (), agent: str | None = None) -> Found:

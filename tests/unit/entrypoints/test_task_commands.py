@@ -67,6 +67,14 @@ def asking(home):
         yield {"MODEL_URL": endpoint.url}
 
 
+class TestARunThatIsNotThere:
+    def test_is_told_with_where_it_was_looked_for(self, home):
+        found = run(home, "describe", "nobody")
+
+        assert found.exit_code == ExitCode.IMPOSSIBLE
+        assert f"Found no TaskRun `nobody` in {home / 'taskruns'}." in found.stderr
+
+
 class TestRunInTheBackground:
     def test_goes_on_by_itself_when_its_agent_is_ready(self, home):
         with ScriptedEndpoint(Answer(body=completion("Done."))) as endpoint:

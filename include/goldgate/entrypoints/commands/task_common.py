@@ -66,7 +66,7 @@ def desk_of(settings: Settings, *, goes_on_looking: bool = False) -> TaskDesk:
         goes_on_looking: It is asked again and again, and outlives a restart of the API server.
     """
     store = open_store(settings, within_s=patience_s(goes_on_looking=goes_on_looking))
-    return TaskDesk(store=store, clock=SystemClock())
+    return TaskDesk(store=store, clock=SystemClock(), where=where_runs_are(settings))
 
 
 def patience_s(*, goes_on_looking: bool) -> float | None:
