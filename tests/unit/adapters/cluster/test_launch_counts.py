@@ -5,10 +5,11 @@ import httpx2
 import pytest
 
 from goldgate.adapters.cluster.launch_counts import ClusterLaunchCounts, launches_in, written
+from goldgate.contracts.cluster import PODS_ANNOTATION
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.pods import Launches
 from goldgate.ports.pods import Counted
-from tests.fakes.scripted_api_server import cluster_that
+from tests.fakes.scripted_api_server import as_json, cluster_that, refused
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -29,6 +30,33 @@ class TestMove:
 
         pod = "ask-1" if is_first else "ask-2"
         assert {"op": "add", "path": "/metadata/annotations/goldgate.dev~1pod", "value": pod} in asked
+
+    def test_of_a_run_without_a_count_fails_after_anything_else_was_written(self):
+        """There is no count yet to compare: two launchers would both write the first."""
+        asked: list[dict[str, object]] = []
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            asked.extend(json.loads(request.content))
+            return httpx2.Response(200, json={"metadata": {}})
+
+        counted = Counted(uid="u", launches=Launches(), version="7", mark=None, has_annotations=False)
+        ClusterLaunchCounts(cluster_that(answer)).move("ask", counted=counted, to=Launches().next("ask", now=AT))
+
+        assert asked[0] == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+
+    @pytest.mark.parametrize("is_ours", [True, False])
+    def test_knows_its_own_count_though_the_answer_was_lost(self, is_ours: bool):
+        to = Launches().next("ask", now=AT)
+        stands = written(to if is_ours else Launches().next("ask", now=AT, lost=1))
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            if request.method == "PATCH":
+                return refused(422, "the server rejected our request due to an error in our request")
+            return as_json({"metadata": {"uid": "u", "resourceVersion": "8", "annotations": {PODS_ANNOTATION: stands}}})
+
+        counted = Counted(uid="u", launches=Launches(), version="7", mark=None, has_annotations=False)
+
+        assert ClusterLaunchCounts(cluster_that(answer)).move("ask", counted=counted, to=to) is is_ours
 
 
 class TestLaunchesIn:
