@@ -121,7 +121,8 @@ class LaunchPolicy:
 def pod_name(run: str, number: int) -> str:
     """Name a pod of a run: the same for the same number, and of no other run."""
     if len(run) > _LONGEST_RUN:
-        # What names are cut off at is often all that tells them apart.
+        # What names are cut off at is often all that tells them apart. A pod's name may have a dot and a run's may not:
+        # behind a dash the digest could be part of another run's name, whose pods would pass for this one's.
         digest = digest_bytes(run.encode())[:_DIGEST]
-        run = f"{run[: _LONGEST_RUN - _DIGEST - 1].rstrip('-')}-{digest}"
+        run = f"{run[: _LONGEST_RUN - _DIGEST - 1].rstrip('-')}.{digest}"
     return f"{run}-{number}"

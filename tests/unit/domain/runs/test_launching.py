@@ -1,5 +1,6 @@
 """What is done for a run, by its record and its pod."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from goldgate.contracts.resource_parts import NAME_PATTERN
 from goldgate.domain.runs.launching import (
     AGENT_AGAIN_S,
     MOST_IN_VAIN,
@@ -292,13 +294,17 @@ class TestDecidePostponed:
         assert said in late.advice
 
 
+NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+LONG_NAMES = st.from_regex(r"[a-z0-9][-a-z0-9]{55,61}[a-z0-9]", fullmatch=True)
+
+
 class TestPodName:
-    @given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True), st.integers(1, 99_999))
-    def test_is_a_dns_label(self, run, number):
+    @given(NAMES | LONG_NAMES, st.integers(1, 99_999))
+    def test_is_made_of_dns_labels(self, run, number):
         name = pod_name(run, number)
 
         assert len(name) <= 63
-        assert name[0] != "-"
+        assert all(re.fullmatch(NAME_PATTERN, label) for label in name.split("."))
         assert name.endswith(f"-{number}")
         assert not name.removesuffix(f"-{number}").endswith("-")
 
@@ -308,6 +314,13 @@ class TestPodsOfTwoRuns:
         names = {pod_name("a" * 62 + last, 1) for last in "bcd"}
 
         assert len(names) == 3
+
+    @given(LONG_NAMES, st.integers(1, 99_999))
+    def test_have_other_names_whatever_the_other_run_is_called(self, run, number):
+        """The token of a pod says its name: by it, its run is known."""
+        alike = pod_name(run, number).removesuffix(f"-{number}")
+
+        assert not re.fullmatch(NAME_PATTERN, alike) or pod_name(alike, number) != pod_name(run, number)
 
 
 reasons = st.sampled_from(
