@@ -303,6 +303,16 @@ class TestAgentTaskRunOperatorInCluster:
         assert steps == ["tend_task", "cancel_task"]
         assert tasks.calls(NAME)[1][1]["access"].namespace == "agents"
 
+    def test_ends_the_run_when_somebody_decided_before_it_was_begun(self):
+        made = operator()
+        tasks.script(NAME, tend_task=[follows()], cancel_task=[tasks.told("Failed")])
+        made.on_kill()
+
+        with pytest.raises(AirflowFailException, match="was cancelled: its task is failed"):
+            made.execute(context_of(instance(states={"step": "failed"})))
+
+        assert [step for step, _ in tasks.calls(NAME)] == ["tend_task", "cancel_task"]
+
     def test_leaves_the_run_to_the_next_try_when_only_its_worker_ends(self):
         error, steps = self.killed(state="running")
 

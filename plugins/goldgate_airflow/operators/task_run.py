@@ -79,6 +79,7 @@ class AgentTaskRunOperator(BaseOperator):
         self.pod_tasks = pod_tasks
         self.look_every_s = look_every_s
         self._stop: threading.Event | None = None
+        self._is_told_to_end = False
         self._heard: Mapping[str, Any] = {}
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -97,6 +98,7 @@ class AgentTaskRunOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Let go of the run: it is recorded within a second, and then ended if nobody wants it any more."""
+        self._is_told_to_end = True
         if self._stop is not None:
             self._stop.set()
 
@@ -104,6 +106,9 @@ class AgentTaskRunOperator(BaseOperator):
         name = self.task_run or task_run_name(context["ti"])
         place = self._place(context, name, begun=begun)
         self._stop = threading.Event()
+        if self._is_told_to_end:
+            # Before there was anything to stop: Airflow says it once, and takes no deferral of such a task.
+            self._stop.set()
         told = storable(place.go_on(self._stop))
         if not told["waits_for"]:
             return self._over(context, told)
