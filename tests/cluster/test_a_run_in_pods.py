@@ -11,8 +11,9 @@ from tests.waiting import until
 
 
 class TestARun:
-    def test_is_answered_by_one_pod_that_acts_once(self, place: Place):
-        told = Tended(place, "r1").begin().over()
+    @pytest.mark.parametrize("name", ["r1", "r1-" + "long" * 15], ids=["short", "long"])
+    def test_is_answered_by_one_pod_that_acts_once(self, place: Place, name: str):
+        told = Tended(place, name).begin().over()
 
         assert (told["phase"], told["output"]) == ("FinalAnswer", ANSWER)
         assert len(place.world.booked) == 1
