@@ -11,6 +11,7 @@ from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.task_runs import ClusterTaskRunStore
 from goldgate.contracts.cluster import ROOT_LABEL, WORD_ANNOTATION
 from goldgate.domain.errors import PermanentError, TransientError
+from goldgate.ports.task_runs import Lease
 from tests.contracts.test_task_run_store_port import run
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.scripted_api_server import as_json, cluster_that, cut, refused
@@ -43,6 +44,24 @@ class TestWhoWorksOnARun:
             store.words("run")
 
         assert waiting.waited_s <= 5
+
+    def test_holds_a_run_that_it_took_though_the_answer_was_lost(self, waiting: Waiting):
+        stands: dict[str, Any] = {}
+
+        def answers(request: httpx2.Request) -> httpx2.Response:
+            if request.method == "GET":
+                metadata = {"name": "run", "uid": "u", "resourceVersion": "7"}
+                return as_json({"metadata": metadata, "status": stands})
+            if stands:
+                return refused(422, "the server rejected our request due to an error in our request")
+            stands["held"] = json.loads(request.content)[-1]["value"]
+            return cut(request)
+
+        store = ClusterTaskRunStore(cluster_that(answers), clock=FrozenClock(), patience=waiting.patience)
+
+        lease = store.take("run", owner="pod/run-1", for_s=30)
+
+        assert lease == Lease(run="run", owner="pod/run-1", epoch=1)
 
     def test_waits_for_one_that_restarts_with_all_else(self, store: ClusterTaskRunStore, waiting: Waiting):
         with pytest.raises(TransientError):
