@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import logging
+import time
 
 import pytest
 from airflow.sdk import DAG
@@ -314,8 +315,8 @@ class TestCanaryOperator:
 
 
 class TestCanaryTrigger:
-    def event(self, *, patience_s=60.0):
-        trigger = CanaryTrigger(release_id=RUN, look_every_s=0, playbook=tasks.MODULE, patience_s=patience_s)
+    def event(self, *, patience_s=60.0, look_every_s=0.0):
+        trigger = CanaryTrigger(release_id=RUN, look_every_s=look_every_s, playbook=tasks.MODULE, patience_s=patience_s)
 
         async def first():
             return await anext(trigger.run())
@@ -328,6 +329,14 @@ class TestCanaryTrigger:
 
         assert self.event() == complete
         assert len(tasks.calls(RUN)) == 3
+
+    def test_holds_its_event_until_airflow_knows_that_the_task_is_deferred(self):
+        tasks.script(RUN, look_at_canary=[{"decision": "abort", "reason": "errors"}])
+        began = time.monotonic()
+
+        self.event(look_every_s=0.2)
+
+        assert time.monotonic() - began >= 0.2
 
     def test_looks_again_after_a_look_that_failed(self):
         tasks.script(RUN, look_at_canary=[TransientError("busy"), {"decision": "abort", "reason": "errors"}])

@@ -12,6 +12,9 @@ from goldgate_airflow.playbook import PLAYBOOK, step_of
 PATIENCE_S: Final = 300.0
 """How long looks may fail in a row. No failed look renews the lease of canary traffic, so by then it has long ended."""
 
+SETTLES_S: Final = 2.0
+"""Within which Airflow knows that a task is deferred, with room to spare."""
+
 
 class CanaryTrigger(BaseTrigger):
     """Looks at the canary again and again, and wakes the task when there is something to do.
@@ -46,6 +49,8 @@ class CanaryTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: a decision other than `hold`, or why no more looks are possible."""
         loop = asyncio.get_running_loop()
+        # Airflow 3.3.2 takes a task that is woken within a moment of its deferral for a failed one.
+        await asyncio.sleep(min(self.look_every_s, SETTLES_S))
         seen = loop.time()
         while True:
             try:
