@@ -90,7 +90,11 @@ class PodsMadeLate(InMemoryPods):
 
 
 class Launchers(RuleBasedStateMachine):
-    """One run, and all that works on it."""
+    """One run, and all that works on it.
+
+    Not here: a run that its launcher fails, and one launcher that stands still while another sees a whole pod through.
+    `test_pod_launcher_losses` and `test_pod_launcher_waits` have them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
