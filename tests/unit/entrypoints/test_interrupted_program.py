@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from goldgate.entrypoints.commands.common import ExitCode, command
@@ -13,6 +14,7 @@ from goldgate.entrypoints.settings import Settings
 
 INTERRUPTED_WHILE_LOADED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, {handler})
 
 class Interrupts:
     def find_spec(self, name, path=None, target=None):
@@ -26,27 +28,42 @@ main()
 
 LOADED = """
 import signal, sys
+signal.signal(signal.SIGINT, {handler})
+before = signal.getsignal(signal.SIGINT)
 from goldgate.entrypoints.cli import main
 sys.argv = ["goldgate", "--version"]
 try:
     main()
 finally:
-    print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    print(signal.getsignal(signal.SIGINT) is before)
 """
 
 
-def run(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+FOREGROUND = "signal.default_int_handler"
+BACKGROUND = "signal.SIG_IGN"
+
+
+def run(program: str, *, handler: str) -> subprocess.CompletedProcess[str]:
+    asked = program.replace("{handler}", handler)
+    return subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=120, check=False)
 
 
 class TestTheProgram:
     def test_ends_without_a_traceback_when_it_is_interrupted_while_it_is_loaded(self):
-        ended = run(INTERRUPTED_WHILE_LOADED)
+        ended = run(INTERRUPTED_WHILE_LOADED, handler=FOREGROUND)
 
         assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
 
-    def test_lets_its_commands_see_to_an_interrupt(self):
-        ended = run(LOADED)
+    def test_is_not_interrupted_where_it_was_started_to_ignore_that(self):
+        ended = run(
+            INTERRUPTED_WHILE_LOADED.replace("main()", "sys.argv[1:] = ['--version']; main()"), handler=BACKGROUND
+        )
+
+        assert ended.returncode == 0
+
+    @pytest.mark.parametrize("handler", [FOREGROUND, BACKGROUND])
+    def test_lets_its_commands_see_to_an_interrupt(self, handler: str):
+        ended = run(LOADED, handler=handler)
 
         assert ended.stdout.splitlines()[-1] == "True"
 
