@@ -11,6 +11,9 @@ from goldgate.contracts.release import ImageBuilt, ImageUnavailable
 from tests.cluster.buildkit_programs import buildkit_programs, push_buildkit_image
 from tests.cluster.conftest import ClusterUnderTest
 
+pytestmark = pytest.mark.timeout(1200)
+"""The first time, BuildKit is built from its sources, beside other tests."""
+
 DOCKERFILE = """\
 ARG BASE
 FROM ${BASE}
