@@ -21,7 +21,7 @@ from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.line import Line
 from tests.cluster.world import AGENT, ANSWER, API, Place, World, bring_agent, settle
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 WITHIN_S = 180.0
 OVER = {"FinalAnswer", "Failed"}
