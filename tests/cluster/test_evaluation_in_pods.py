@@ -24,12 +24,7 @@ class TestEvaluationsInPods:
         until(lambda: not evaluations.pods_of("first") and not evaluations.pods_of("second"))
 
     def test_are_asked_again_in_another_pod_when_theirs_is_gone_with_all_it_was_given(self, evaluations: Evaluations):
-        answering = evaluations.place.world.answering
-        with answering.held():
-            asked = evaluations.begin("lost")
-            answering.await_one()
-            evaluations.forget("lost")
-            answering.await_one()
+        asked = evaluations.begin_and_lose("lost")
 
         assert len(asked.result(timeout=240)["champion"]) == 6
 

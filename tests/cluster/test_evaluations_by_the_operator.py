@@ -35,12 +35,7 @@ class TestEvaluationsByTheOperator:
         until(lambda: not evaluations.pods_of("whole"))
 
     def test_are_asked_again_when_their_pod_and_what_it_was_given_are_gone(self, evaluations: Evaluations):
-        answering = evaluations.place.world.answering
-        with answering.held():
-            asked = evaluations.begin("lost")
-            answering.await_one()
-            evaluations.forget("lost")
-            answering.await_one()
+        asked = evaluations.begin_and_lose("lost")
 
         assert len(asked.result(timeout=240)["champion"]) == 6
 

@@ -15,7 +15,7 @@ from goldgate.domain.runs.pods import PodPhase
 from goldgate.domain.runs.state import Nature, Need, Phase
 from goldgate.entrypoints.pod_launcher import OWNER, PodLauncher, Tended
 from tests.fakes.in_memory_pods import InMemoryLaunchCounts, InMemoryPods
-from tests.fakes.mortal_runs import KilledError, Life, MortalAgent, MortalRuns, MortalStore, Plan, wish
+from tests.fakes.mortal_runs import KilledError, Life, Mortal, MortalAgent, MortalRuns, Plan, wish
 
 RUN = TaskRun(kind="TaskRun", metadata=Metadata(name="run"), spec=TaskRunSpec(agent_ref="main", user_message="go"))
 SECRET = {"API_KEY": FromEnv(env="API_KEY", secret=SecretKey(name="model-key", key="token"))}
@@ -31,26 +31,6 @@ ASKING = {"main": Plan(turns=((wish("question", Nature.ASK, need=Need.ANSWER),),
 
 def no_task(name: str) -> TaskSpec:
     raise PermanentError(f"Found no task `{name}`.")
-
-
-class Mortal:
-    """A port as one launcher sees it, which may die before and after everything that is written."""
-
-    def __init__(self, port: Any, life: Life) -> None:
-        self._port, self._life = port, life
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method: Callable[..., Any] = getattr(self._port, name)
-        if name not in {"launch", "end", "move"}:
-            return method
-
-        def mortal(*arguments: Any, **named: Any) -> Any:
-            self._life.point()
-            result = method(*arguments, **named)
-            self._life.point()
-            return result
-
-        return mortal
 
 
 @dataclass
@@ -72,7 +52,7 @@ class Bench:
     def launcher(self, life: Life | None = None) -> PodLauncher:
         life = life or Life("launcher")
         recorder = OutsideRecorder(
-            store=MortalStore(self.runs.store, life), clock=self.runs.clock, find_task=self.find_task, owner=life.owner
+            store=Mortal(self.runs.store, life), clock=self.runs.clock, find_task=self.find_task, owner=life.owner
         )
         return PodLauncher(
             recorder=recorder,
@@ -119,7 +99,7 @@ class Bench:
 
     def driver(self, life: Life) -> Any:
         return TaskRunDriver(
-            store=MortalStore(self.runs.store, life),
+            store=Mortal(self.runs.store, life),
             open_agent=lambda name, _: MortalAgent(name, self.plans[name], self.runs.world, life),
             find_task=no_task,
             clock=self.runs.clock,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from goldgate.agent.driver import TaskRunDriver
 from goldgate.contracts.prediction import PredictRequest, PredictResponse
@@ -20,7 +20,7 @@ from goldgate.domain.runs.events import AgentReady, ModelReplied, ToolReturned, 
 from goldgate.domain.runs.limits import remaining
 from goldgate.domain.runs.state import Call, Fate, Limits, Nature, Need, RunState, Spent
 from goldgate.ports.agents import Delegate
-from goldgate.ports.task_runs import RunWord, TaskRunStore
+from goldgate.ports.task_runs import RunWord
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_task_runs import InMemoryTaskRunStore
 
@@ -48,15 +48,19 @@ class Life:
                 raise KilledError
 
 
-class MortalStore:
-    """The store as one process sees it: it may die before and after everything that is written."""
+WRITES: Final = {"create", "take", "save", "drop", "release", "post", "launch", "end", "move"}
+"""Of a store of runs; of pods and their counts."""
 
-    def __init__(self, store: TaskRunStore, life: Life) -> None:
-        self._store, self._life = store, life
+
+class Mortal:
+    """A port as one process sees it, which may die before and after everything that is written."""
+
+    def __init__(self, port: Any, life: Life) -> None:
+        self._port, self._life = port, life
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method: Callable[..., Any] = getattr(self._store, name)
-        if name not in {"create", "take", "save", "drop", "release", "post"}:
+        method: Callable[..., Any] = getattr(self._port, name)
+        if name not in WRITES:
             return method
 
         def mortal(*arguments: Any, **named: Any) -> Any:
@@ -215,7 +219,7 @@ class MortalRuns:
         life = Life(f"process-{len(self.lives)}", dies_at=dies_at)
         self.lives.append(life)
         driver = TaskRunDriver(
-            store=MortalStore(self.store, life),
+            store=Mortal(self.store, life),
             open_agent=lambda name, _: MortalAgent(name, self.plans[name], self.world, life),
             find_task=_no_task,
             clock=self.clock,
