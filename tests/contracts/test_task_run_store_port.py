@@ -192,7 +192,18 @@ class TestLeases:
         bench.clock.advance(timedelta(seconds=20))
         with pytest.raises(RunHeldError):
             bench.store.take("r1", owner="two", for_s=30)
-        assert bench.store.last_renewed("r1") == bench.clock.now() - timedelta(seconds=20)
+
+    def test_tell_whoever_takes_a_run_when_the_owner_before_last_renewed_its_own(self, bench: Bench):
+        bench.store.create(run())
+        lease = bench.store.take("r1", owner="one", for_s=30)
+        bench.clock.advance(timedelta(seconds=20))
+        bench.store.renew(lease, for_s=30)
+        bench.clock.advance(timedelta(seconds=31))
+
+        second = bench.store.take("r1", owner="two", for_s=30)
+
+        assert lease.last_renewed is None
+        assert second.last_renewed == bench.clock.now() - timedelta(seconds=31)
 
     def test_end_at_once_when_their_owner_is_known_to_be_dead(self, bench: Bench):
         bench.store.create(run())

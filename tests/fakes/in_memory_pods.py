@@ -81,10 +81,11 @@ class InMemoryLaunchCounts:
             is_leaving=self.is_leaving,
         )
 
-    def move(self, run: str, *, counted: Counted, to: Launches) -> bool:
+    def move(self, run: str, *, counted: Counted, to: Launches) -> Counted | None:
         if self.counts.get(run, Launches()) != counted.launches:
-            return False
+            return None
         self.counts[run] = to
         self.versions += 1
+        written = self.read(run)
         self.after_move()
-        return True
+        return written

@@ -64,7 +64,7 @@ class InMemoryTaskRunStore:
             held, now = self._held(name), self._clock.now()
             if held.owner and held.until is not None and held.until > now and held.owner not in self.dead:
                 raise RunHeldError(f"Run `{name}` is worked on by `{held.owner}`.", retry_after=held.until - now)
-            lease = Lease(run=name, owner=owner, epoch=held.epoch + 1)
+            lease = Lease(run=name, owner=owner, epoch=held.epoch + 1, last_renewed=held.renewed)
             self._leases[name] = _Held(
                 epoch=lease.epoch, owner=owner, renewed=now, until=now + timedelta(seconds=for_s)
             )
@@ -81,9 +81,6 @@ class InMemoryTaskRunStore:
             held = self._held(lease.run)
             if (held.epoch, held.owner) == (lease.epoch, lease.owner):
                 held.owner, held.renewed, held.until = "", self._clock.now(), None
-
-    def last_renewed(self, name: str) -> datetime | None:
-        return self._held(name).renewed
 
     def save(self, lease: Lease, run: TaskRun) -> None:
         with self._lock:

@@ -195,6 +195,9 @@ class MortalAgent:
     def warm_up(self, *, within_s: float = 30) -> list[str]:  # noqa: ARG002
         return []
 
+    def open_tools(self, *, within_s: float = 30) -> list[str]:  # noqa: ARG002
+        return []
+
     def predict(self, request: PredictRequest) -> PredictResponse:
         raise NotImplementedError
 

@@ -137,7 +137,7 @@ class FileTaskRunStore:
                     "least. Try again then, or look what that process is doing.",
                     retry_after=held.until - now,
                 )
-            lease = Lease(run=name, owner=owner, epoch=held.epoch + 1)
+            lease = Lease(run=name, owner=owner, epoch=held.epoch + 1, last_renewed=held.renewed)
             self._hold(lease_file, lease, now=now, for_s=for_s)
             self._sync(lease_file)
             self._temporary(name, epoch=held.epoch).unlink(missing_ok=True)
@@ -157,12 +157,6 @@ class FileTaskRunStore:
             if (held.epoch, held.owner) == (lease.epoch, lease.owner):
                 given_back = _Held(epoch=lease.epoch, renewed=self._clock.now())
                 _write_lease(lease_file, given_back)
-
-    def last_renewed(self, name: str) -> datetime | None:
-        """Tell when the lease was last taken, renewed or given back."""
-        self._require_run(name)
-        with self._locked(name) as lease_file:
-            return self._held(lease_file, name).renewed
 
     def save(self, lease: Lease, run: TaskRun) -> None:
         """Record a run whole, if the lease is held."""

@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from goldgate.agent.lease_keeper import LeaseKeeper
 from goldgate.agent.recorded_delegate import cancel_sub_runs
@@ -55,14 +54,13 @@ class TaskRunDriver(RunParts):
             found = self._read(name)
             if not has_work(found, store=self.store, clock=self.clock):
                 return found
-            self._take_up(name)
-            found = self._read(name)
+            found = self._take_up(name)
             if self.stop.is_set() or not state_of(found.status).is_waiting_for_a_person:
                 return found
             # Once more round: a word that came between the last look and the lease's end would otherwise lie there.
 
-    def _take_up(self, name: str) -> None:
-        last_renewed = self.store.last_renewed(name)
+    def _take_up(self, name: str) -> TaskRun:
+        """Work on a run as far as it goes now; gives it as it was recorded."""
         lease = self.store.take(name, owner=self.owner, for_s=self.lease_s)
         keeper = LeaseKeeper(
             self.store, lease, for_s=self.lease_s, clock=self.clock, above=self.above, every_s=self.renew_every_s
@@ -70,7 +68,7 @@ class TaskRunDriver(RunParts):
         with ExitStack() as after, keeper:
             run = named(self._read(name), new_id=self.new_id, trace_id=self.trace_id)
             if run.status.phase.is_terminal:
-                return
+                return run
             record = RunRecord(
                 run, store=self.store, lease=lease, clock=self.clock, before_failure=self._cancels_sub_runs_of(name)
             )
@@ -82,14 +80,11 @@ class TaskRunDriver(RunParts):
                 stop=self.stop,
                 listen_every_s=self.listen_every_s,
             )
-            updated = run.status.update_time
-            lost = last_renewed - updated if last_renewed and updated else timedelta()
             below = replace(self, above=keeper.check, trace_id=run.status.trace_id)
-            work = RunWork(
-                parts=self, record=record, interruptions=interruptions, lost_s=lost.total_seconds(), run_below=below.run
-            )
+            work = RunWork(parts=self, record=record, interruptions=interruptions, run_below=below.run)
             after.callback(work.close)
             work.do()
+            return record.run
 
     def _cancels_sub_runs_of(self, name: str) -> Callable[[RunState], None]:
         return lambda state: cancel_sub_runs(state, self.store, clock=self.clock, by=f"run {name}")

@@ -182,10 +182,18 @@ class GuardedWork:
     Implements `goldgate.ports.agents.Work`.
     """
 
-    def __init__(self, work: Work, *, interruptions: Interruptions, limits: RunLimits) -> None:
+    def __init__(
+        self,
+        work: Work,
+        *,
+        interruptions: Interruptions,
+        limits: RunLimits,
+        before_asking: Callable[[], None] = lambda: None,
+    ) -> None:
         self._work = work
         self._interruptions = interruptions
         self._limits = limits
+        self._before_asking = before_asking
         self._lock = threading.Lock()
 
     @property
@@ -209,6 +217,7 @@ class GuardedWork:
     def ask(self, state: RunState) -> ModelReplied | Answered | Broke:
         """Ask the model once."""
         self._interruptions.confirm()
+        self._before_asking()
         return self._work.ask(state)
 
     def call(self, state: RunState, call: Call) -> ToolReturned | ToolWaits:

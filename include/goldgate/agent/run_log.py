@@ -3,7 +3,6 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Literal
 
 from goldgate.agent.trace_names import error_kind
@@ -104,10 +103,6 @@ class LoggedRuns:
     def release(self, lease: Lease) -> None:
         """Give a lease back."""
         self._store.release(lease)
-
-    def last_renewed(self, name: str) -> datetime | None:
-        """Tell when the last owner took or renewed the lease."""
-        return self._store.last_renewed(name)
 
     def post(self, name: str, word: RunWord) -> None:
         """Leave a word."""

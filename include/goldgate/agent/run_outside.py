@@ -52,16 +52,13 @@ class OutsideRecorder:
             name: Of the run.
             lost: What became of that process: one line of the history, once. Empty: nothing that has to be told.
         """
-        last_renewed = self.store.last_renewed(name)
         with self._record(name) as record:
             if lost and not any(event.message == lost for event in record.run.status.events):
                 record.note(_LOST, lost)
-            updated = record.run.status.update_time
-            if updated is None or last_renewed is None or not is_at_work(record.state):
+            if record.run.status.update_time is None or not is_at_work(record.state):
                 record.flush()
                 return
-            lost_s = max((last_renewed - updated).total_seconds(), 0.0)
-            worked = replace(record.state, spent=record.state.spent + Spent(active_s=lost_s))
+            worked = replace(record.state, spent=record.state.spent + Spent(active_s=record.kept_before_s))
             record.take(Step(state=worked, history=(), effect=Effect.STOP))
 
     def tell_waiting(self, run: TaskRun, detail: str, *, about: str) -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from goldgate.agent.safety.personal_data import redact
@@ -60,6 +60,10 @@ class RunRecord:
         self._before_failure = before_failure
         self._stopwatch = stopwatch
         self._written_s = stopwatch()
+        renewed, updated = lease.last_renewed, run.status.update_time
+        kept = renewed - updated if renewed is not None and updated is not None else timedelta()
+        self.kept_before_s = max(kept.total_seconds(), 0.0)
+        """For how long the owner before held the run after its last record, as far as its renewals tell."""
         self._notes: list[Happening] = []
         self._acted_on: list[RunWord] = []
 

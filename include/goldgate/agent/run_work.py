@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from goldgate.agent.loop import drive
+from goldgate.agent.meanwhile import OpenedMeanwhile
 from goldgate.agent.recorded_delegate import (
     BUNDLE,
     LOOK_EVERY_S,
@@ -103,8 +104,6 @@ class RunWork:
     parts: RunParts
     record: RunRecord
     interruptions: Interruptions
-    lost_s: float
-    """How long the former owner kept the lease after its last record."""
     run_below: Callable[[TaskRun], TaskRun]
     """Works on the run of another agent that this one asks."""
 
@@ -153,7 +152,7 @@ class RunWork:
             return Step(state=state, history=(), effect=Effect.STOP)
         if state.is_waiting_for_a_person and not self._has_sub_work(state):
             return Step(state=state, history=(), effect=Effect.STOP)
-        lost_s = max(self.lost_s, 0.0) if is_at_work(state) else 0.0
+        lost_s = self.record.kept_before_s if is_at_work(state) else 0.0
         return self._take(advance(state, TakenUp(lost_s=lost_s)))
 
     def _drop_stale_words(self) -> None:
@@ -274,7 +273,12 @@ class RunWork:
             limits=run.spec.limits,
             delegate=self._delegate(),
         )
-        guarded = GuardedWork(work, interruptions=self.interruptions, limits=run.spec.limits)
+        guarded = GuardedWork(
+            work,
+            interruptions=self.interruptions,
+            limits=run.spec.limits,
+            before_asking=OpenedMeanwhile(agent.open_tools),
+        )
         while step.effect is not Effect.STOP:
             step = drive(step, guarded, record=self.record.take, interrupted=self.interruptions)
             step = self._heard(step)

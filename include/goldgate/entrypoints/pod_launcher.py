@@ -240,9 +240,7 @@ class PodLauncher:
         """Count the pod before it is made. None: somebody else was first."""
         if count == seen.counted.launches:
             return seen.counted
-        if not self.counts.move(seen.run.metadata.name, counted=seen.counted, to=count):
-            return None
-        return self.counts.read(seen.run.metadata.name)
+        return self.counts.move(seen.run.metadata.name, counted=seen.counted, to=count)
 
     def _made(self, seen: Seen, counted: Counted, needed: Needed) -> Decision | None:
         count = counted.launches

@@ -14,7 +14,7 @@ from goldgate.agent.folder import AgentFolder
 from goldgate.agent.tools.pins import read_pins, refuse_other_pins
 from goldgate.agent.tools.toolbox import Toolbox
 from goldgate.contracts.resources import MCPServer
-from goldgate.domain.errors import PermanentError
+from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.tool_folders import WorkingCopy
 from goldgate.ports.model import ToolDefinition
 from goldgate.ports.tools import ToolResult, ToolSession
@@ -54,6 +54,7 @@ class LateToolSession:
         self._path = env.get("PATH", "")
         self._secrets = _secrets(server, env)
         self._lock = threading.Lock()
+        self._is_closed = False
         self._session: ToolSession | None = None
         self._copy: WorkingCopy | None = None
 
@@ -68,16 +69,20 @@ class LateToolSession:
     def close(self) -> None:
         """End the session, if it was ever opened. Closing twice does nothing."""
         with self._lock:
+            self._is_closed = True
             if self._session is not None:
                 self._session.close()
             if self._copy is not None:
                 self._copy.close()
 
     def _opened(self) -> ToolSession:
-        with self._lock:
-            if self._session is None:
-                from goldgate.adapters.mcp_tools.session import McpToolSession  # noqa: PLC0415 - import cost, see above
+        # Imported before the lock: whoever closes the session meanwhile does not wait for that.
+        from goldgate.adapters.mcp_tools.session import McpToolSession  # noqa: PLC0415 - import cost, see above
 
+        with self._lock:
+            if self._is_closed:
+                raise TransientError(f"Tool server `{self._server.metadata.name}` is closed; load the agent again.")
+            if self._session is None:
                 folder = self._folder
                 if self._server.spec.command is not None:
                     self._copy = WorkingCopy(folder)

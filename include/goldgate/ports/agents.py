@@ -59,6 +59,9 @@ class Agent(Protocol):
     def warm_up(self, *, within_s: float = 30) -> list[str]:
         """Do now what the first question would wait for. Returns what is not available yet."""
 
+    def open_tools(self, *, within_s: float = 30) -> list[str]:
+        """Start its tool servers now, if it has any, and nothing else. Returns those that are not available yet."""
+
     def work(
         self,
         request: PredictRequest,

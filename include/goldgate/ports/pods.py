@@ -104,8 +104,8 @@ class LaunchCounts(Protocol):
             TransientError: The API server cannot be reached.
         """
 
-    def move(self, run: str, *, counted: Counted, to: Launches) -> bool:
-        """Write another count, if it is still the one that was read. False: somebody else was first.
+    def move(self, run: str, *, counted: Counted, to: Launches) -> Counted | None:
+        """Write another count, if it is still the one that was read, and give it. None: somebody else was first.
 
         Raises:
             TransientError: The API server cannot be reached. It may have been written.

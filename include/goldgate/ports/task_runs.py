@@ -1,7 +1,7 @@
 """Where TaskRuns are recorded, and how one process at a time works on each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -31,6 +31,8 @@ class Lease:
     owner: str
     epoch: int
     """Goes up by one with every owner. A write of an older epoch is refused."""
+    last_renewed: datetime | None = field(default=None, compare=False)
+    """When the owner before, alive or dead, took, renewed or gave it back. None: there was none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +82,6 @@ class TaskRunStore(Protocol):
 
     def release(self, lease: Lease) -> None:
         """Give a lease back. Does nothing if it was lost."""
-
-    def last_renewed(self, name: str) -> datetime | None:
-        """Tell when the last owner, alive or dead, took or renewed the lease; None if there was none."""
 
     def save(self, lease: Lease, run: TaskRun) -> None:
         """Record a run whole. Raises `LeaseLostError`, `RecordTooLargeError`, and then nothing was written."""

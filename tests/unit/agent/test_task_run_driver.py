@@ -16,7 +16,7 @@ from goldgate.contracts.resource_parts import Metadata
 from goldgate.contracts.task_runs import RunLimits, TaskRun, TaskRunSpec, TaskSpec
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.runs.events import AgentReady, ModelReplied, ToolReturned, Word
+from goldgate.domain.runs.events import AgentReady, Answered, Broke, ModelReplied, ToolReturned, Word
 from goldgate.domain.runs.state import Call, Limits, Nature, Need, Phase, RunState, Status
 from goldgate.domain.runs.steps import Effect, Happening, Step
 from goldgate.ports.agents import Agent
@@ -67,13 +67,18 @@ class Desk:
 class OfWork:
     """An agent whose only work is given. Implements as much of `goldgate.ports.agents.Agent` as a run needs."""
 
-    def __init__(self, work: ScriptedWork) -> None:
+    def __init__(self, work: ScriptedWork, *, opens: Callable[[], object] = lambda: None) -> None:
         self._work = work
+        self._opens = opens
         self.asked: dict[str, Any] = {}
 
     def work(self, _request: object, **asked: Any) -> ScriptedWork:
         self.asked = asked
         return self._work
+
+    def open_tools(self) -> list[str]:
+        self._opens()
+        return []
 
     def close(self) -> None:
         pass
@@ -544,6 +549,45 @@ class TestAnOrderToEnd:
         desk.driver.run(task_run())
 
         assert taken == ["next"]
+
+
+class ThinkingWork(ScriptedWork):
+    """Its model replies once something has happened."""
+
+    def __init__(self, *replies: ModelReplied, until: threading.Event) -> None:
+        super().__init__(*replies)
+        self._until = until
+
+    def ask(self, state: RunState) -> ModelReplied | Answered | Broke:
+        assert self._until.wait(60), "nothing was done while the model thinks"
+        return super().ask(state)
+
+
+class TestToolServers:
+    def test_are_opened_once_while_the_model_thinks(self):
+        opened, times = threading.Event(), []
+
+        def opens() -> None:
+            times.append(1)
+            opened.set()
+
+        work = ThinkingWork(wants("look"), ModelReplied(content="x"), until=opened)
+        desk = Desk(open_agent=lambda *_: OfWork(work, opens=opens))
+
+        done = desk.driver.run(task_run())
+
+        assert done.status.output == "x"
+        assert len(times) == 1
+
+    def test_that_do_not_open_keep_no_run_from_its_end(self):
+        never = threading.Event()
+        work = ScriptedWork(ModelReplied(content="x"))
+        desk = Desk(open_agent=lambda *_: OfWork(work, opens=never.wait))
+
+        done = desk.driver.run(task_run())
+
+        never.set()
+        assert done.status.output == "x"
 
 
 class TestALeaseThatIsLost:

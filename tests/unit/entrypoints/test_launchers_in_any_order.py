@@ -32,7 +32,7 @@ PLANS = {"main": Plan(turns=(*TURN, (wish("ask", Nature.ASK, need=Need.ANSWER),)
 """Long enough that most runs are not over before something happens to them."""
 LENIENT = SPEC.model_copy(update={"max_losses": 100})
 WRITES = frozenset({"take", "save", "drop", "release", "post", "create"})
-ALL = frozenset({*WRITES, "read", "words", "last_renewed", "launch", "look", "end", "move"})
+ALL = frozenset({*WRITES, "read", "words", "launch", "look", "end", "move"})
 TIMES = st.integers(1, 4) | st.integers(5, 16)
 """Requests that are answered before something else happens: few, or as many as a program sends."""
 BEGUN = st.sampled_from([0, 1, 1, 1, 2, 2])

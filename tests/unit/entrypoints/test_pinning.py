@@ -168,6 +168,18 @@ class TestAProgramThatWritesWhereItWorks:
         assert not said.is_error
         assert verify_bundle(bundle.path) == bundle.digest
 
+    def test_is_not_started_any_more_once_it_was_closed(self, tmp_path):
+        """Another thread may be about to: what it starts nobody would end."""
+        bundle = frozen(pin_tools(folder(tmp_path)))
+        toolbox = open_toolbox(read_agent(bundle.path), bundle=bundle.path, env=ENV)
+        toolbox.close()
+
+        problems = toolbox.open(within_s=10)
+
+        assert [problem.split(": ", 1)[1] for problem in problems] == [
+            "Tool server `calc` is closed; load the agent again."
+        ]
+
     def test_works_in_a_copy_that_goes_when_it_is_closed(self, tmp_path, monkeypatch):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         (tmp_path / "made" / "agents" / "other").mkdir(parents=True)

@@ -30,30 +30,31 @@ class ClusterLaunchCounts:
     def read(self, run: str) -> Counted | None:
         """Read the count of a run."""
         metadata = self._runs.metadata(run)
-        if metadata is None:
-            return None
-        mark = (metadata.get("annotations") or {}).get(PODS_ANNOTATION)
-        return Counted(
-            uid=metadata["uid"],
-            launches=Launches() if mark is None else launches_in(mark, run=run),
-            version=metadata["resourceVersion"],
-            mark=mark,
-            has_annotations="annotations" in metadata,
-            is_leaving="deletionTimestamp" in metadata,
-        )
+        return None if metadata is None else _counted(metadata, run=run)
 
-    def move(self, run: str, *, counted: Counted, to: Launches) -> bool:
+    def move(self, run: str, *, counted: Counted, to: Launches) -> Counted | None:
         """Write another count, if it is still the one that was read."""
         mark = written(to)
         try:
-            self._runs.patch(run, _operations(counted, mark, pod=to.pod))
+            return _counted(self._runs.patch(run, _operations(counted, mark, pod=to.pod)), run=run)
         except AbsentError:
-            return False
+            return None
         except UnfitPatchError:
             # Somebody else was first: or this very count, if the answer to it was lost.
             now = self.read(run)
-            return now is not None and now.mark == mark
-        return True
+            return now if now is not None and now.mark == mark else None
+
+
+def _counted(metadata: Object, *, run: str) -> Counted:
+    mark = (metadata.get("annotations") or {}).get(PODS_ANNOTATION)
+    return Counted(
+        uid=metadata["uid"],
+        launches=Launches() if mark is None else launches_in(mark, run=run),
+        version=metadata["resourceVersion"],
+        mark=mark,
+        has_annotations="annotations" in metadata,
+        is_leaving="deletionTimestamp" in metadata,
+    )
 
 
 def written(launches: Launches) -> str:

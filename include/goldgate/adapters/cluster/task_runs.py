@@ -147,12 +147,12 @@ class ClusterTaskRunStore:
 
     def take(self, name: str, *, owner: str, for_s: float) -> Lease:
         """Take the lease, if nobody has it."""
-        attempts, wanted = self._patience.attempts(), None
+        attempts, wanted, before = self._patience.attempts(), None, None
         while True:
             obj = self._required(name)
             held = held_of(obj)
             if wanted is None or held != wanted:
-                now = self._clock.now()
+                now, before = self._clock.now(), held.renew_time
                 wanted = next_holder(name, held=held, owner=owner, for_s=for_s, now=now, is_dead=self._is_dead)
                 try:
                     self._runs.patch(name, taking(obj, wanted), is_of_status=True)
@@ -164,7 +164,7 @@ class ClusterTaskRunStore:
                     if not attempts.paused():
                         raise TransientError(f"Run `{name}` is written by others all the time. Try again.") from error
                     continue
-            lease = Lease(run=name, owner=owner, epoch=wanted.epoch)
+            lease = Lease(run=name, owner=owner, epoch=wanted.epoch, last_renewed=before)
             self._known[lease] = known_of(obj, predecessor=held)
             return lease
 
@@ -187,10 +187,6 @@ class ClusterTaskRunStore:
         except (AbsentError, UnfitPatchError):
             _log.debug("task_run.lease_not_given_back", extra={"run": lease.run})
         self._known.pop(lease, None)
-
-    def last_renewed(self, name: str) -> datetime | None:
-        """Tell when the lease was last taken, renewed or given back."""
-        return held_of(self._required(name)).renew_time
 
     def save(self, lease: Lease, run: TaskRun) -> None:
         """Record a run whole, if the lease is held. That also renews the lease."""

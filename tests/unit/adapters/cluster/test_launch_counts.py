@@ -12,6 +12,7 @@ from goldgate.ports.pods import Counted
 from tests.fakes.scripted_api_server import as_json, cluster_that, refused
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+WRITTEN = {"uid": "u", "resourceVersion": "8"}
 
 
 class TestMove:
@@ -22,7 +23,7 @@ class TestMove:
 
         def answer(request: httpx2.Request) -> httpx2.Response:
             asked.extend(json.loads(request.content))
-            return httpx2.Response(200, json={"metadata": {}})
+            return httpx2.Response(200, json={"metadata": WRITTEN})
 
         mark = None if is_first else written(before)
         counted = Counted(uid="u", launches=before, version="1", mark=mark, has_annotations=not is_first)
@@ -37,7 +38,7 @@ class TestMove:
 
         def answer(request: httpx2.Request) -> httpx2.Response:
             asked.extend(json.loads(request.content))
-            return httpx2.Response(200, json={"metadata": {}})
+            return httpx2.Response(200, json={"metadata": WRITTEN})
 
         counted = Counted(uid="u", launches=Launches(), version="7", mark=None, has_annotations=False)
         ClusterLaunchCounts(cluster_that(answer)).move("ask", counted=counted, to=Launches().next("ask", now=AT))
@@ -56,7 +57,20 @@ class TestMove:
 
         counted = Counted(uid="u", launches=Launches(), version="7", mark=None, has_annotations=False)
 
-        assert ClusterLaunchCounts(cluster_that(answer)).move("ask", counted=counted, to=to) is is_ours
+        moved = ClusterLaunchCounts(cluster_that(answer)).move("ask", counted=counted, to=to)
+
+        assert (moved is not None and moved.launches == to) is is_ours
+
+    def test_gives_what_the_server_then_holds(self):
+        to = Launches().next("ask", now=AT)
+        held = {"uid": "u", "resourceVersion": "8", "annotations": {PODS_ANNOTATION: written(to)}}
+        counted = Counted(uid="u", launches=Launches(), version="7", mark=None, has_annotations=False)
+
+        moved = ClusterLaunchCounts(cluster_that(lambda _: as_json({"metadata": held}))).move(
+            "ask", counted=counted, to=to
+        )
+
+        assert moved == Counted(uid="u", launches=to, version="8", mark=written(to))
 
 
 class TestLaunchesIn:

@@ -250,4 +250,4 @@ class TestTheCount:
         counts = ClusterLaunchCounts(cluster_that(answer), patience=Patience(within_s=5, first_pause_s=0.001))
         counted = Counted(uid="u1", launches=Launches(), version="1")
 
-        assert counts.move("run", counted=counted, to=to) is is_moved
+        assert (counts.move("run", counted=counted, to=to) is not None) is is_moved
