@@ -200,7 +200,7 @@ class PodLauncher:
         name = seen.run.metadata.name
         self._note_dead(name, up_to=count.launched - 1)
         try:
-            if self._is_cancelled(name):
+            if seen.counted.may_have_words and self._is_cancelled(name):
                 self.recorder.settle(name, agent_problem="it is over")
                 return None
             needed = self.orders.needed(seen.run)

@@ -132,10 +132,11 @@ class TaskDesk:
 
     def unanswered(self, run: TaskRun) -> tuple[CallStatus, ...]:
         """Give the calls that wait for a person to whom nobody has left a word yet."""
-        if run.status.phase.is_terminal:
+        awaited = [call for call in run.status.calls if call.fate is Fate.AWAITED]
+        if run.status.phase.is_terminal or not awaited:
             return ()
         answered = {word.call_key for word in self.store.words(run.metadata.name)}
-        return tuple(call for call in run.status.calls if call.fate is Fate.AWAITED and call.key not in answered)
+        return tuple(call for call in awaited if call.key not in answered)
 
     def questions(self, run: TaskRun) -> list[tuple[TaskRun, CallStatus]]:
         """Give all that waits for a person so that a run goes on, that of the agents it asked included."""

@@ -89,6 +89,8 @@ class Counted:
     mark: str | None = None
     """The count as it is written there; None: there is none yet."""
     has_annotations: bool = True
+    may_have_words: bool = True
+    """Somebody may have said something to it that was not acted on yet."""
     is_leaving: bool = False
     """Somebody deleted it, and it goes once what it owns is gone: no pod is to keep it."""
 

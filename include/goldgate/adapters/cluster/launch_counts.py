@@ -8,7 +8,7 @@ from goldgate.adapters.cluster.connection import Cluster
 from goldgate.adapters.cluster.failures import Patience
 from goldgate.adapters.cluster.objects import AbsentError, Object, Objects, UnfitPatchError, expect, pointer
 from goldgate.adapters.cluster.pods import SHORT
-from goldgate.contracts.cluster import POD_ANNOTATION, PODS_ANNOTATION
+from goldgate.contracts.cluster import POD_ANNOTATION, PODS_ANNOTATION, WORD_ANNOTATION
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.pods import Launches, pod_name
 from goldgate.ports.pods import Counted
@@ -46,13 +46,15 @@ class ClusterLaunchCounts:
 
 
 def _counted(metadata: Object, *, run: str) -> Counted:
-    mark = (metadata.get("annotations") or {}).get(PODS_ANNOTATION)
+    annotations = metadata.get("annotations") or {}
+    mark = annotations.get(PODS_ANNOTATION)
     return Counted(
         uid=metadata["uid"],
         launches=Launches() if mark is None else launches_in(mark, run=run),
         version=metadata["resourceVersion"],
         mark=mark,
         has_annotations="annotations" in metadata,
+        may_have_words=any(key.startswith(WORD_ANNOTATION) for key in annotations),
         is_leaving="deletionTimestamp" in metadata,
     )
 
