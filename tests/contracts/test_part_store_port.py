@@ -31,6 +31,14 @@ class TestTexts:
         assert parts.put("text", owner_run="r1", use="rows") == stored
         assert parts.put("other").digest != stored.digest
 
+    @pytest.mark.parametrize("text", TEXTS)
+    def test_are_described_before_they_are_put_as_they_are_then_found(self, parts: PartStore, text: str):
+        assert parts.described(text) == parts.put(text)
+
+    def test_describing_one_stores_nothing(self, parts: PartStore):
+        with pytest.raises(PartMissingError):
+            parts.get(parts.described("never put"))
+
     def test_are_gone_once_they_are_removed(self, parts: PartStore):
         stored = parts.put("text")
 

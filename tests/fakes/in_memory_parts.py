@@ -19,11 +19,14 @@ class InMemoryParts:
         self.texts: dict[tuple[str, str | None, str], str] = {}
 
     def put(self, text: str, *, owner_run: str | None = None, use: str = "text") -> StoredText:
-        digest = sha256(text.encode()).hexdigest()
-        if (digest, owner_run, use) not in self.texts:
-            self.stored_at[digest, owner_run, use] = self.clock.now()
-        self.texts[digest, owner_run, use] = text
-        return StoredText(digest=digest, size_bytes=len(text.encode()), parts=1)
+        stored = self.described(text)
+        if (stored.digest, owner_run, use) not in self.texts:
+            self.stored_at[stored.digest, owner_run, use] = self.clock.now()
+        self.texts[stored.digest, owner_run, use] = text
+        return stored
+
+    def described(self, text: str) -> StoredText:
+        return StoredText(digest=sha256(text.encode()).hexdigest(), size_bytes=len(text.encode()), parts=1)
 
     def get(self, stored: StoredText) -> str:
         for (digest, _, _), text in self.texts.items():

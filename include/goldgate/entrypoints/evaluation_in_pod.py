@@ -101,43 +101,44 @@ class GoldSetInPod:
     ) -> dict[str, list[ResultRow]]:
         needs = self.needs(list(contestants.values()))
         settings = self.settings.model_copy(update={"service_account": self.settings.evaluation_service_account})
+        papers = self._papers(rows, contestants, plan)
+        name = self._pod_name(papers.order)
 
         def order(spent: Spent) -> PodOrder:
             _require_some_left(spent, plan)
             # Laid down for each pod: another worker that waited for the one before may have tidied up after it.
-            where = self._laid_down(rows, contestants, plan)
+            for text in papers.texts:
+                self.parts.put(text, use=self.use)
             return PodOrder(
-                name=self._pod_name(where),
+                name=name,
                 run=None,
-                command=_command(where, spent),
+                command=_command(papers.order, spent),
                 settings=settings,
                 env_from=needs,
                 labels=POD_LABELS,
                 deadline_s=plan.budget.max_evaluation_s - spent.seconds + _STARTS_AND_ENDS_S,
             )
 
-        name = order(Spent()).name
         self._tidy(lambda: self.leftovers.end_pods(self.about.release_id, but=name))
         return self.pods.done(name, order=order, take=lambda said: self._taken(name, said), on_row=on_row)
 
-    def _laid_down(
-        self, rows: Sequence[GoldRow], contestants: Mapping[str, Contestant], plan: GoldSetPlan
-    ) -> StoredText:
-        """Lay down all that the pod reads, and tell where its order lies. What is there already is left as it is."""
+    def _papers(self, rows: Sequence[GoldRow], contestants: Mapping[str, Contestant], plan: GoldSetPlan) -> "_Papers":
+        """Write all that the pod reads."""
+        archives = {who: _archive(each) for who, each in contestants.items()}
+        gold = "".join(f"{row.model_dump_json()}\n" for row in rows)
         order = EvaluationOrder(
             agent=self.about.agent,
             release_id=self.about.release_id,
-            contestants={who: self._stored(who, each) for who, each in contestants.items()},
-            rows=self.parts.put("".join(f"{row.model_dump_json()}\n" for row in rows), use=self.use),
+            contestants={who: self._stored(who, each, archives[who]) for who, each in contestants.items()},
+            rows=self.parts.described(gold),
             plan=plan,
             judge_version=JUDGE_VERSION,
-        )
-        return self.parts.put(order.model_dump_json(), use=self.use)
+        ).model_dump_json()
+        return _Papers(order=self.parts.described(order), texts=(*archives.values(), gold, order))
 
-    def _stored(self, who: str, contestant: Contestant) -> StoredContestant:
-        archive = base64.b64encode(pack_bundle(contestant.bundle)).decode("ascii")
+    def _stored(self, who: str, contestant: Contestant, archive: str) -> StoredContestant:
         return StoredContestant(
-            archive=self.parts.put(archive, use=self.use),
+            archive=self.parts.described(archive),
             bundle_digest=contestant.bundle_digest,
             version=self.about.versions[who],
         )
@@ -175,6 +176,15 @@ class GoldSetInPod:
 
     def _read(self, where: StoredText) -> list[ResultRow]:
         return parse_jsonl(self.parts.get(where), ResultRow, where="the results of the pod")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Papers:
+    """What a pod reads."""
+
+    order: StoredText
+    """Names all the others."""
+    texts: tuple[str, ...]
 
 
 def in_pod(settings: Settings, *, about: About, access: str | Access) -> GoldSetInPod:
@@ -225,6 +235,10 @@ def needs_of_bundles(contestants: Sequence[Contestant]) -> Mapping[EnvName, From
     bundles = [each.bundle for each in contestants]
     bundles += [file.parent for bundle in bundles for file in bundle.glob(below)]
     return env_from_of(*(read_resource(document) for bundle in bundles for document in documents_in(bundle)))
+
+
+def _archive(contestant: Contestant) -> str:
+    return base64.b64encode(pack_bundle(contestant.bundle)).decode("ascii")
 
 
 def _command(order: StoredText, spent: Spent) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ class PartStore(Protocol):
             PermanentError: There is no such TaskRun, or this account may not store anything.
         """
 
+    def described(self, text: str) -> StoredText:
+        """Tell how a text is found once it is stored. Nothing is stored, and nobody asked."""
+
     def get(self, stored: StoredText) -> str:
         """Read a text, whoever owns it.
 

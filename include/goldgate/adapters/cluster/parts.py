@@ -48,17 +48,20 @@ class ClusterPartStore:
 
     def put(self, text: str, *, owner_run: str | None = None, use: str = "text") -> StoredText:
         """Store a text."""
-        digest, size_bytes = _measured(text)
-        pieces = list(pieces_of(text))
+        stored, pieces = _described(text)
         owners = [] if owner_run is None else [self._owner(owner_run)]
         for index, piece in enumerate(pieces):
-            spec = PartSpec(digest=digest, index=index, count=len(pieces), text=piece)
-            name = part_name(digest, index, owner_run=owner_run, use=use)
-            labels = {DIGEST_LABEL: digest[:_LABEL_CHARS], USE_LABEL: use}
+            spec = PartSpec(digest=stored.digest, index=index, count=stored.parts, text=piece)
+            name = part_name(stored.digest, index, owner_run=owner_run, use=use)
+            labels = {DIGEST_LABEL: stored.digest[:_LABEL_CHARS], USE_LABEL: use}
             if owner_run is not None:
                 labels[RUN_LABEL] = owner_run
             self._make(name, spec, labels=labels, owners=owners)
-        return StoredText(digest=digest, size_bytes=size_bytes, parts=len(pieces))
+        return stored
+
+    def described(self, text: str) -> StoredText:
+        """Tell how a text is found once it is stored."""
+        return _described(text)[0]
 
     def get(self, stored: StoredText) -> str:
         """Read a text. Whoever may store may claim any digest: each set of parts that says it is the text is tried."""
@@ -198,6 +201,12 @@ def part_name(digest: str, index: int, *, owner_run: str | None, use: str) -> st
         told_apart = sha256(prefix.encode()).hexdigest()[:8]
         prefix = f"{prefix[: _PREFIX_CHARS - 9].rstrip('-')}-{told_apart}"
     return f"{prefix}-{digest[:_SHORT]}-{index}"
+
+
+def _described(text: str) -> tuple[StoredText, list[str]]:
+    digest, size_bytes = _measured(text)
+    pieces = list(pieces_of(text))
+    return StoredText(digest=digest, size_bytes=size_bytes, parts=len(pieces)), pieces
 
 
 def _measured(text: str) -> tuple[str, int]:

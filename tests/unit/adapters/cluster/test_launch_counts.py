@@ -5,7 +5,7 @@ import httpx2
 import pytest
 
 from goldgate.adapters.cluster.launch_counts import ClusterLaunchCounts, launches_in, written
-from goldgate.contracts.cluster import PODS_ANNOTATION
+from goldgate.contracts.cluster import POD_ANNOTATION, PODS_ANNOTATION, WORD_ANNOTATION
 from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.pods import Launches
 from goldgate.ports.pods import Counted
@@ -70,7 +70,21 @@ class TestMove:
             "ask", counted=counted, to=to
         )
 
-        assert moved == Counted(uid="u", launches=to, version="8", mark=written(to))
+        assert moved == Counted(uid="u", launches=to, version="8", mark=written(to), may_have_words=False)
+
+
+class TestRead:
+    @pytest.mark.parametrize(
+        ("annotations", "may"),
+        [({}, False), ({POD_ANNOTATION: "ask-1"}, False), ({f"{WORD_ANNOTATION}w1": "{}"}, True)],
+    )
+    def test_tells_whether_somebody_said_something(self, annotations: dict[str, str], may: bool):
+        metadata = {"uid": "u", "resourceVersion": "8", "annotations": annotations}
+
+        counted = ClusterLaunchCounts(cluster_that(lambda _: as_json({"metadata": metadata}))).read("ask")
+
+        assert counted is not None
+        assert counted.may_have_words is may
 
 
 class TestLaunchesIn:
