@@ -126,6 +126,12 @@ def container(image: ImageBuilt) -> Iterator[str]:
         buildah("rm", name)
 
 
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with docker_registry(tmp_path_factory.mktemp("registry")) as address:
+        yield address
+
+
 @contextmanager
 def docker_registry(folder: Path) -> Iterator[str]:
     """Debian's registry on a port of its own, until the block ends."""
@@ -265,22 +271,48 @@ class TestTwoBuilds:
         assert second.digest == first.digest
 
 
-class TestRegistry:
-    def test_hands_the_image_out_by_the_digest_that_was_told(self, image, sources, records, tmp_path):
-        with docker_registry(tmp_path) as address:
-            built = build(sources["agent"], records=records, registry=f"http://{address}/team")
+OCI: dict[str, str] = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+MOST_BYTES = {"agent": 150_000_000, "router": 50_000_000}
+"""Of the layers above the base, compressed as a node pulls them."""
 
-            assert isinstance(built, ImageBuilt)
-            assert built.reused
-            name, _, digest = str(built.pushed).partition("@")
-            assert name == f"{address}/team/goldgate-agent"
-            accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-            asked = urllib.request.Request(
-                f"http://{address}/v2/team/goldgate-agent/manifests/{digest}", headers=accept
-            )
-            with urllib.request.urlopen(asked) as answer:
-                assert f"sha256:{hashlib.sha256(answer.read()).hexdigest()}" == digest
-            pulled = buildah("pull", "--quiet", "--tls-verify=false", str(built.pushed)).strip()
-            assert (
-                pulled == buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", image.reference).strip()
-            )
+
+class TestRegistry:
+    def test_hands_the_image_out_by_the_digest_that_was_told(self, registry, image, sources, records):
+        built = build(sources["agent"], records=records, registry=f"http://{registry}/team")
+
+        assert isinstance(built, ImageBuilt)
+        assert built.reused
+        name, _, digest = str(built.pushed).partition("@")
+        assert name == f"{registry}/team/goldgate-agent"
+        assert f"sha256:{hashlib.sha256(manifest_of(built)).hexdigest()}" == digest
+        pulled = buildah("pull", "--quiet", "--tls-verify=false", str(built.pushed)).strip()
+        assert pulled == buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", image.reference).strip()
+
+    @pytest.mark.parametrize("which", ["agent", "router"])
+    @pytest.mark.usefixtures("image")
+    def test_has_a_node_pull_no_more_than_is_needed(self, which, registry, sources, records):
+        built = build(sources[which], records=records, registry=f"http://{registry}/team")
+
+        assert isinstance(built, ImageBuilt)
+        ours = json.loads(manifest_of(built))["layers"][layers_of(base_of(built)) :]
+        assert 0 < sum(layer["size"] for layer in ours) <= MOST_BYTES[which]
+
+
+def manifest_of(built: ImageBuilt) -> bytes:
+    """The manifest of an image that was pushed."""
+    name, _, digest = str(built.pushed).partition("@")
+    address, _, repository = name.partition("/")
+    asked = urllib.request.Request(f"http://{address}/v2/{repository}/manifests/{digest}", headers=OCI)
+    with urllib.request.urlopen(asked) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def base_of(built: ImageBuilt) -> str:
+    labels = json.loads(buildah("inspect", "--type", "image", built.reference))["OCIv1"]["config"]["Labels"]
+    name: str = labels["org.opencontainers.image.base.name"]
+    return name
+
+
+def layers_of(image: str) -> int:
+    return len(json.loads(buildah("inspect", "--type", "image", image))["OCIv1"]["rootfs"]["diff_ids"])
