@@ -1,7 +1,8 @@
 """What a TaskRun costs above a bare pod that does the same work: the same image, bundle, question, model and tool.
 
-The bare pod opens the bundle and asks it, keeps no record, and its result is read from its log when it has ended. Ours
-is what the operator does, without Airflow's own scheduling: tend, watch, tend; its result is read from the record.
+The bare pod opens the bundle and asks it, its tools opened while the model thinks, as in ours. It keeps no record, and its
+result is read from its log when it has ended. Ours is what the operator does, without Airflow's own scheduling: tend,
+watch, tend; its result is read from the record.
 Both in turns, from the first request to the API server on, watched by a second watch where ours is seen to run; then
 fifty at once, which nobody watches but who waits for them.
 
@@ -47,13 +48,14 @@ from tests.cluster.world import AGENT, ANSWER, Place, World, settle
 HAS_RUN = {PodPhase.RUNNING, PodPhase.ENDED}
 MESSAGE = "Book the blue room."
 BARE = """
-import os, sys
+import os, sys, threading
 from pathlib import Path
 from goldgate.agent.bundle_archive import unpack_bundle
 from goldgate.contracts.prediction import PredictRequest
 from goldgate.entrypoints.agents import load_agent
 bundle = unpack_bundle(Path("/bundle/archive").read_bytes(), into=Path("/tmp/bundles"), digest=sys.argv[1])
 agent = load_agent(bundle, env=os.environ)
+threading.Thread(target=agent.open_tools, daemon=True).start()
 print(agent.predict(PredictRequest(question=sys.argv[2])).answer)
 agent.close()
 """

@@ -12,13 +12,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("act", choices=["up", "down"])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--enforcing", action="store_true", help="enforce NetworkPolicies")
     parser.add_argument("images", type=Path, nargs="*", help="archives, the pause image among them")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     if arguments.act == "down":
         take_up(folder).down()
         return 0
-    node = up(folder, images=arguments.images, say=lambda line: sys.stderr.write(f"{line}\n"))
+    say = lambda line: sys.stderr.write(f"{line}\n")  # noqa: E731
+    node = up(folder, images=arguments.images, say=say, enforcing=arguments.enforcing)
     sys.stdout.write(f"export KUBECONFIG={node.kubeconfig}\n")
     return 0
 

@@ -18,7 +18,7 @@ from typing import Final
 
 import yaml
 
-from tests.cluster.one_node import cgroups, configuration
+from tests.cluster.one_node import cgroups, configuration, enforcement
 from tests.cluster.one_node.binary import node_binary
 from tests.cluster.one_node.keys import Authority, signing_pair
 from tests.cluster.one_node.network import API_SERVICE, SERVICES, Network, make_network
@@ -36,9 +36,11 @@ _REGISTRY_PORT: Final = 5055
 class OneNode:
     """A running cluster, known by its folder."""
 
-    def __init__(self, folder: Path, *, number: int) -> None:
+    def __init__(self, folder: Path, *, number: int, enforcer: Path | None = None) -> None:
         self.folder = folder
         self.network = Network(number=number)
+        self.enforcer = enforcer
+        """Programs of what enforces its NetworkPolicies; None: nothing does."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -131,6 +133,7 @@ class OneNode:
         for part in ("kubelet", "scheduler", "manager", "apiserver", "etcd"):
             self.kill(part)
         self._kill_shims()
+        self.kill("enforcer")
         self.kill("containerd")
         self.kill("registry")
         for mounted in _mounts_below(self.folder):
@@ -168,7 +171,11 @@ class OneNode:
         def configured(part: str, *more: str) -> list[str]:
             return inside(binary, part, f"--kubeconfig={folder / part}.kubeconfig", *more)
 
-        return {
+        enforces = {}
+        if self.enforcer is not None:
+            agent = enforcement.agent_command(folder, network=network, programs=self.enforcer, node=NODE)
+            enforces = {"enforcer": agent}
+        return enforces | {
             "registry": ["docker-registry", "serve", str(folder / "registry.yaml")],
             "containerd": inside("containerd", "--config", folder / "containerd.toml"),
             "etcd": inside(
@@ -212,16 +219,25 @@ class OneNode:
         }
 
 
-def up(folder: Path, *, images: Sequence[Path], say: Callable[[str], object] = lambda _: None) -> OneNode:
+def up(
+    folder: Path, *, images: Sequence[Path], say: Callable[[str], object] = lambda _: None, enforcing: bool = False
+) -> OneNode:
     """Start a cluster in an empty folder, with these images on its node.
+
+    Args:
+        folder: Where everything of it lies.
+        images: Archives, the pause image among them.
+        say: Hears how far it is.
+        enforcing: Whether NetworkPolicies are enforced.
 
     Raises:
         CannotBuildError: There is no program to start.
         OSError: This machine lacks something, or a part did not begin; the message says which, and where its log is.
     """
     binary = node_binary()
+    enforcer = enforcement.enforcer_programs() if enforcing else None
     network = make_network()
-    node = OneNode(folder, number=network.number)
+    node = OneNode(folder, number=network.number, enforcer=enforcer)
     try:
         _prepare(node, binary)
         for part in _PARTS[:3]:
@@ -237,6 +253,8 @@ def up(folder: Path, *, images: Sequence[Path], say: Callable[[str], object] = l
         _until(lambda: node.kubectl(*ready) == "ok", "the API server", log=folder / "log" / "apiserver.log")
         for part in _PARTS[4:]:
             node.start(part)
+        if enforcer is not None:
+            _enforce(node, kinds=enforcer / "kinds")
         node.await_ready()
     except BaseException:
         kept = folder.with_name(f"{folder.name}-log")
@@ -248,21 +266,41 @@ def up(folder: Path, *, images: Sequence[Path], say: Callable[[str], object] = l
 
 def take_up(folder: Path) -> OneNode:
     """Take up a cluster that was started in a folder."""
-    return OneNode(folder, number=int(json.loads((folder / "cluster.json").read_text())["number"]))
+    noted = json.loads((folder / "cluster.json").read_text())
+    enforcer = noted.get("enforcer")
+    return OneNode(folder, number=int(noted["number"]), enforcer=Path(enforcer) if enforcer else None)
+
+
+def _enforce(node: OneNode, *, kinds: Path) -> None:
+    """Start what enforces policies. It cables pods too: the node becomes ready when it has."""
+    ours = ["apply", "--server-side", "--recursive", "-f", str(kinds)]
+    _until(lambda: node.kubectl(*ours) is not None, "the kinds of the enforcer", log=node.folder / "log/apiserver.log")
+    pods = json.dumps({"spec": {"podCIDR": node.network.pods, "podCIDRs": [node.network.pods]}})
+    patched = ["patch", "node", NODE, "--patch", pods]
+    _until(lambda: node.kubectl(*patched) is not None, "the node", log=node.folder / "log" / "kubelet.log")
+    node.start("enforcer")
 
 
 def _prepare(node: OneNode, binary: Path) -> None:
     folder, network = node.folder, node.network
     for name in ("bin", "log", "pid", "keys", "containerd", "etcd"):
         (folder / name).mkdir(parents=True)
-    (folder / "cluster.json").write_text(json.dumps({"number": network.number}))
+    enforcer = str(node.enforcer) if node.enforcer is not None else None
+    (folder / "cluster.json").write_text(json.dumps({"number": network.number, "enforcer": enforcer}))
     (folder / "node").symlink_to(binary)
     wrapper = folder / "bin" / "kubectl"
     wrapper.write_text(f'#!/bin/sh\nexec {binary} kubectl "$@"\n')
     wrapper.chmod(0o755)
     _sign(folder, network)
-    configuration.write_cni(folder / "cni", network)
-    configuration.write_containerd(folder / "containerd.toml", folder=folder / "containerd", registry=node.registry)
+    plugins = Path(configuration.PLUGINS)
+    if node.enforcer is None:
+        configuration.write_cni(folder / "cni", network)
+    else:
+        enforcement.prepare(folder, programs=node.enforcer)
+        plugins = enforcement.plugins_folder(folder)
+    configuration.write_containerd(
+        folder / "containerd.toml", folder=folder / "containerd", registry=node.registry, plugins=plugins
+    )
     cgroups.make_cgroup(network.namespace)
     configuration.write_kubelet(
         folder / "kubelet.yaml",

@@ -10,7 +10,7 @@ import yaml
 from tests.cluster.one_node.network import Network
 
 PAUSE_IMAGE: Final = "localhost/pause:1"
-_PLUGINS: Final = "/usr/lib/cni"
+PLUGINS: Final = "/usr/lib/cni"
 
 
 def write_kubeconfig(path: Path, *, server: str, keys: Path, user: str) -> None:
@@ -44,7 +44,7 @@ def write_cni(folder: Path, network: Network) -> None:
     (folder / "10-bridge.conflist").write_text(json.dumps(content), encoding="utf-8")
 
 
-def write_containerd(path: Path, *, folder: Path, registry: str) -> None:
+def write_containerd(path: Path, *, folder: Path, registry: str, plugins: Path) -> None:
     """Write containerd's configuration, in the form that the installed version reads.
 
     `restrict_oom_score_adj`: a container may not be given a score that this machine's own processes may not set.
@@ -56,7 +56,7 @@ def write_containerd(path: Path, *, folder: Path, registry: str) -> None:
     )
     said = subprocess.run(["containerd", "--version"], check=True, capture_output=True, text=True).stdout.split()
     first = f'root = "{folder}/root"\nstate = "{folder}/state"\n[grpc]\n  address = "{folder}/containerd.sock"\n'
-    cni = f'bin_dir = "{_PLUGINS}"\n  conf_dir = "{folder.parent}/cni"\n'
+    cni = f'bin_dir = "{plugins}"\n  conf_dir = "{folder.parent}/cni"\n'
     if said[2].removeprefix("v").startswith("1."):
         cri = 'plugins."io.containerd.grpc.v1.cri"'
         text = (
