@@ -1,91 +1,26 @@
 import itertools
 import threading
-import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
-from goldgate.agent.driver import TaskRunDriver, named
-from goldgate.agent.lease_keeper import LeaseKeeper
+from goldgate.agent.driver import TaskRunDriver
 from goldgate.agent.recorded_delegate import sub_run_name
-from goldgate.agent.run_interruptions import GuardedWork, Interruptions, RunInterruptedError
 from goldgate.agent.run_record import MOST_EVENTS, RunRecord
 from goldgate.contracts.resource_parts import Metadata
-from goldgate.contracts.task_runs import RunLimits, TaskRun, TaskRunSpec, TaskSpec
+from goldgate.contracts.task_runs import RunLimits, TaskSpec
 from goldgate.domain.conversation import ChatMessage
 from goldgate.domain.errors import PermanentError, TransientError
-from goldgate.domain.runs.events import AgentReady, Answered, Broke, ModelReplied, ToolReturned, Word
-from goldgate.domain.runs.state import Call, Limits, Nature, Need, Phase, RunState, Status
+from goldgate.domain.runs.events import AgentReady, Answered, Broke, ModelReplied
+from goldgate.domain.runs.state import Limits, Nature, Need, Phase, RunState, Status
 from goldgate.domain.runs.steps import Effect, Happening, Step
 from goldgate.ports.agents import Agent
-from goldgate.ports.task_runs import LeaseLostError, RunHeldError, RunWord
+from goldgate.ports.task_runs import RunHeldError, RunWord
+from tests.fakes.driven_runs import Desk, OfWork, driver_of, reasons, task_run
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_task_runs import InMemoryTaskRunStore
-from tests.fakes.mortal_runs import Life, MortalAgent, MortalRuns, Plan, World, wish
+from tests.fakes.mortal_runs import MortalRuns, Plan, wish
 from tests.fakes.scripted_work import ScriptedWork, wants
-
-PLAIN = Plan(turns=())
-
-
-def task_run(name: str = "run", **spec: Any) -> TaskRun:
-    spec = spec or {"agent_ref": "main", "user_message": "go"}
-    return TaskRun(kind="TaskRun", metadata=Metadata(name=name), spec=TaskRunSpec(**spec))
-
-
-class Desk:
-    """One driver, and everything around it."""
-
-    def __init__(self, open_agent: Callable[[str, str], Agent] | None = None, **options: Any) -> None:
-        self.clock = FrozenClock()
-        self.store = InMemoryTaskRunStore(clock=self.clock)
-        self.opened: list[tuple[str, str]] = []
-        self.plan = PLAIN
-        self.world = World()
-        self.driver = TaskRunDriver(
-            store=self.store,
-            open_agent=open_agent or self._open,
-            find_task=self._find,
-            clock=self.clock,
-            **{"owner": "me", **options},
-        )
-
-    def _open(self, name: str, bundle: str) -> MortalAgent:
-        self.opened.append((name, bundle))
-        return MortalAgent(name, self.plan, self.world, Life("me"), digest="d" * 64)
-
-    def _find(self, name: str) -> TaskSpec:
-        if name != "greet":
-            raise PermanentError(f"Found no task `{name}`.")
-        return TaskSpec(agent_ref="main", user_message="Hello?")
-
-    def say(self, name: str = "run", **fields: Any) -> None:
-        self.store.post(name, RunWord(**{"id": "w", "at": self.clock.now(), "by": "ann", **fields}))
-
-
-class OfWork:
-    """An agent whose only work is given. Implements as much of `goldgate.ports.agents.Agent` as a run needs."""
-
-    def __init__(self, work: ScriptedWork, *, opens: Callable[[], object] = lambda: None) -> None:
-        self._work = work
-        self._opens = opens
-        self.asked: dict[str, Any] = {}
-
-    def work(self, _request: object, **asked: Any) -> ScriptedWork:
-        self.asked = asked
-        return self._work
-
-    def open_tools(self) -> list[str]:
-        self._opens()
-        return []
-
-    def close(self) -> None:
-        pass
-
-
-def reasons(run: TaskRun) -> list[str]:
-    return [event.reason for event in run.status.events]
 
 
 class TestARun:
@@ -221,7 +156,7 @@ class Absent:
 class TestAnAgentThatIsNotThere:
     def test_leaves_the_run_waiting_and_it_goes_on_when_it_is_run_again(self):
         desk = Desk()
-        desk.driver = _with(desk, open_agent=Absent(desk, 1))
+        desk.driver = driver_of(desk, open_agent=Absent(desk, 1))
 
         waiting = desk.driver.run(task_run())
         done = desk.driver.run(task_run())
@@ -240,7 +175,7 @@ class TestAnAgentThatIsNotThere:
             tries.append(sum(pauses))
             return absent(*asked)
 
-        desk.driver = _with(desk, open_agent=opens, wait_for_agent_s=60.0, pause=pauses.append)
+        desk.driver = driver_of(desk, open_agent=opens, wait_for_agent_s=60.0, pause=pauses.append)
 
         done = desk.driver.run(task_run())
 
@@ -259,7 +194,7 @@ class TestAnAgentThatIsNotThere:
             if sum(pauses) > 20:
                 desk.say(cancels=True)
 
-        desk.driver = _with(desk, open_agent=absent, wait_for_agent_s=600.0, pause=pause)
+        desk.driver = driver_of(desk, open_agent=absent, wait_for_agent_s=600.0, pause=pause)
 
         done = desk.driver.run(task_run())
 
@@ -268,7 +203,7 @@ class TestAnAgentThatIsNotThere:
 
     def test_is_not_waited_for_beyond_the_deadline_of_the_run(self):
         desk = Desk()
-        desk.driver = _with(
+        desk.driver = driver_of(
             desk,
             open_agent=Absent(desk, 999),
             wait_for_agent_s=600.0,
@@ -283,7 +218,7 @@ class TestAnAgentThatIsNotThere:
 
     def test_is_not_waited_for_longer_than_allowed(self):
         desk, pauses = Desk(), []
-        desk.driver = _with(desk, open_agent=Absent(desk, 999), wait_for_agent_s=60.0, pause=pauses.append)
+        desk.driver = driver_of(desk, open_agent=Absent(desk, 999), wait_for_agent_s=60.0, pause=pauses.append)
 
         waiting = desk.driver.run(task_run())
 
@@ -292,7 +227,7 @@ class TestAnAgentThatIsNotThere:
 
     def test_may_be_waited_for_any_number_of_times(self):
         desk = Desk()
-        desk.driver = _with(desk, open_agent=Absent(desk, 150))
+        desk.driver = driver_of(desk, open_agent=Absent(desk, 150))
 
         for _ in range(150):
             assert desk.driver.run(task_run()).status.phase is Phase.PENDING
@@ -303,7 +238,7 @@ class TestAnAgentThatIsNotThere:
         """Whoever wrote it can put it right; a run that failed stays failed."""
         desk = Desk()
         broken = Absent(desk, 2, PermanentError("agent.yaml:3: found nothing, expected a value"))
-        desk.driver = _with(desk, open_agent=broken, wait_for_agent_s=60.0, pause=lambda _: None)
+        desk.driver = driver_of(desk, open_agent=broken, wait_for_agent_s=60.0, pause=lambda _: None)
 
         done = desk.driver.run(task_run())
 
@@ -330,225 +265,6 @@ class TestAnAgentThatIsNotThere:
         assert gone.bundles == ["b" * 64]
         assert (left.status.phase, left.status.ready) == (Phase.TOOL_CALLS_PENDING, False)
         assert left.status.status_detail == "Waiting for the agent: Found no agent `main`."
-
-
-def _with(desk: Desk, **changes: Any) -> TaskRunDriver:
-    return TaskRunDriver(**{**vars(desk.driver), **changes})
-
-
-ASKS = Plan(turns=((wish("pay", Nature.ASK, need=Need.APPROVAL),),))
-
-
-class TestAWordForARunThatNobodyHasBegun:
-    def test_is_looked_for_once_before_the_agent_is_opened(self):
-        asked: list[str] = []
-
-        class Asked(InMemoryTaskRunStore):
-            def words(self, name):
-                asked.append(name)
-                return super().words(name)
-
-        desk, before = Desk(), []
-        store = Asked(clock=desk.clock)
-
-        def opened(name: str, bundle: str) -> Agent:
-            before.extend(asked)
-            return desk._open(name, bundle)
-
-        _with(desk, store=store, open_agent=opened, listen_every_s=3600.0).run(task_run())
-
-        assert before == ["run"]
-
-    def test_is_told_to_fit_nothing_and_forgotten(self):
-        desk = Desk()
-        desk.store.create(task_run())
-        desk.say(call_key="another", word=Word.APPROVE)
-
-        done = desk.driver.run(task_run())
-
-        assert done.status.phase is Phase.FINAL_ANSWER
-        assert reasons(done).count("WordDropped") == 1
-        assert list(desk.store.words("run")) == []
-
-
-class TestAPerson:
-    @pytest.fixture
-    def desk(self) -> Desk:
-        desk = Desk()
-        desk.plan = ASKS
-        desk.driver.run(task_run())
-        return desk
-
-    def key(self, desk: Desk) -> str:
-        run = desk.store.read("run")
-        assert run is not None
-        return run.status.calls[0].key
-
-    def test_is_waited_for_without_a_process(self, desk: Desk):
-        run = desk.store.read("run")
-
-        assert run is not None
-        assert (run.status.phase, run.status.status, run.status.ready) == (
-            Phase.TOOL_CALLS_PENDING,
-            Status.PENDING,
-            False,
-        )
-        assert reasons(run)[-1] == "WaitingForPerson"
-        desk.store.take("run", owner="next", for_s=30)
-
-    def test_who_says_nothing_is_waited_for_any_number_of_times_at_no_cost(self, desk: Desk):
-        records = len(desk.store.saved)
-
-        for _ in range(3):
-            desk.driver.run(task_run())
-
-        assert (len(desk.store.saved), len(desk.opened)) == (records, 1)
-
-    def test_lets_the_run_go_on(self, desk: Desk):
-        desk.say(call_key=self.key(desk), word=Word.APPROVE)
-
-        done = desk.driver.run(task_run())
-
-        assert done.status.output == 'answer: pay did {"of": "pay"}'
-        assert "PersonSpoke" in reasons(done)
-        assert list(desk.store.words("run")) == []
-        assert sum(desk.world.effects.values()) == 1
-
-    def test_may_refuse(self, desk: Desk):
-        desk.say(call_key=self.key(desk), word=Word.DENY, text="too dear")
-
-        done = desk.driver.run(task_run())
-
-        assert "a person refused it: too dear" in (done.status.output or "")
-        assert not desk.world.effects
-
-    @pytest.mark.parametrize(
-        ("word", "told"),
-        [
-            ({"call_key": "another", "word": Word.APPROVE}, "no call of the last reply"),
-            ({"word": Word.ANSWER, "text": "no"}, "expected approve or deny"),
-        ],
-    )
-    def test_whose_word_fits_nothing_is_told_so_and_it_is_forgotten(self, desk: Desk, word: dict, told: str):
-        desk.say(**{"call_key": self.key(desk), **word})
-
-        waiting = desk.driver.run(task_run())
-
-        assert waiting.status.phase is Phase.TOOL_CALLS_PENDING
-        assert waiting.status.events[-1].reason == "WordDropped"
-        assert told in waiting.status.events[-1].message
-        assert list(desk.store.words("run")) == []
-        assert len(desk.opened) == 1
-
-    def test_may_end_the_run_while_it_waits(self, desk: Desk):
-        desk.say(cancels=True, text="not needed")
-
-        done = desk.driver.run(task_run())
-
-        assert (done.status.phase, done.status.error) == (Phase.FAILED, "cancelled by ann: not needed")
-        assert (reasons(done)[-1], len(desk.opened)) == ("Cancelled", 1)
-
-    def test_who_approves_before_a_crash_is_asked_again_after_it(self, desk: Desk):
-        """The call was approved, recorded as started, and the process died before it forgot the word."""
-        run = desk.store.read("run")
-        assert run is not None
-        started = run.status.calls[0].model_copy(update={"fate": Call.fate, "need": Need.NOTHING})
-        status = run.status.model_copy(update={"calls": [started], "status": Status.READY})
-        lease = desk.store.take("run", owner="dead", for_s=30)
-        desk.store.save(lease, run.model_copy(update={"status": status}))
-        desk.store.dead.add("dead")
-        desk.say(call_key=self.key(desk), word=Word.APPROVE)
-
-        waiting = desk.driver.run(task_run())
-
-        assert waiting.status.calls[0].need is Need.FATE
-        assert not desk.world.made
-        assert "WordDropped" in reasons(waiting)
-
-
-class TestADeadline:
-    def test_counts_the_time_that_is_waited_too(self):
-        desk = Desk()
-        desk.plan = ASKS
-        run = task_run(agent_ref="main", user_message="go", deadline_seconds=60)
-        assert desk.driver.run(run).status.phase is Phase.TOOL_CALLS_PENDING
-
-        desk.clock.advance(timedelta(seconds=60))
-        done = desk.driver.run(run)
-
-        assert (done.status.phase, reasons(done)[-1]) == (Phase.FAILED, "DeadlinePassed")
-        assert (done.status.error or "").startswith("deadline: it had to be over by 2026-03-01T12:01:00")
-
-    def test_is_seen_while_a_tool_works(self):
-        desk = Desk()
-        release = threading.Event()
-
-        def slow(call: Call) -> ToolReturned:
-            desk.clock.advance(timedelta(seconds=60))
-            release.wait(10)
-            return ToolReturned(call_id=call.id, content="late")
-
-        agent = OfWork(ScriptedWork(wants("slow"), ModelReplied(content="x"), tool=slow))
-        desk.driver = _with(desk, open_agent=lambda *_: agent)
-
-        done = desk.driver.run(task_run(agent_ref="main", user_message="go", deadline_seconds=30))
-
-        release.set()
-        assert reasons(done)[-1] == "DeadlinePassed"
-
-
-class TestAnOrderToEnd:
-    def test_is_heard_while_a_tool_works(self):
-        desk = Desk()
-        release = threading.Event()
-
-        def slow(call: Call) -> ToolReturned:
-            desk.say(cancels=True)
-            release.wait(10)
-            return ToolReturned(call_id=call.id, content="late")
-
-        agent = OfWork(ScriptedWork(wants("slow"), ModelReplied(content="x"), tool=slow))
-        desk.driver = _with(desk, open_agent=lambda *_: agent)
-
-        done = desk.driver.run(task_run())
-
-        release.set()
-        assert (done.status.error, reasons(done)[-1]) == ("cancelled by ann", "Cancelled")
-
-    def test_of_the_process_leaves_the_run_to_the_next_one(self):
-        desk = Desk()
-        stop = threading.Event()
-
-        def says(_call: Call) -> ToolReturned:
-            stop.set()
-            return ToolReturned(call_id=_call.id, content="done")
-
-        agent = OfWork(ScriptedWork(wants("look", nature=Nature.PURE), ModelReplied(content="x"), tool=says))
-        desk.driver = _with(desk, open_agent=lambda *_: agent, stop=stop)
-
-        left = desk.driver.run(task_run())
-        stop.clear()
-        desk.driver = _with(desk, open_agent=lambda *_: agent, stop=threading.Event())
-        done = desk.driver.run(task_run())
-
-        assert (left.status.phase.is_terminal, reasons(left)[-1]) == (False, "Interrupted")
-        assert (done.status.phase, done.status.output) == (Phase.FINAL_ANSWER, "x")
-        assert done.status.usage.take_ups == 1
-
-    def test_lets_go_of_the_run_before_the_agent_is_closed(self):
-        """A tool server that does not end may take seconds: by then another process may have the run."""
-        desk = Desk()
-        taken: list[str] = []
-
-        class Stubborn(OfWork):
-            def close(self) -> None:
-                taken.append(desk.store.take("run", owner="next", for_s=30).owner)
-
-        desk.driver = _with(desk, open_agent=lambda *_: Stubborn(ScriptedWork(ModelReplied(content="x"))))
-
-        desk.driver.run(task_run())
-
-        assert taken == ["next"]
 
 
 class ThinkingWork(ScriptedWork):
@@ -588,212 +304,6 @@ class TestToolServers:
 
         never.set()
         assert done.status.output == "x"
-
-
-class TestALeaseThatIsLost:
-    def test_stops_the_run_and_nothing_more_is_written(self):
-        desk = Desk()
-
-        def stolen(call: Call) -> ToolReturned:
-            desk.clock.advance(timedelta(seconds=31))
-            desk.store.take("run", owner="thief", for_s=300)
-            return ToolReturned(call_id=call.id, content="late")
-
-        agent = OfWork(ScriptedWork(wants("slow"), ModelReplied(content="x"), tool=stolen))
-        desk.driver = _with(desk, open_agent=lambda *_: agent)
-
-        with pytest.raises(LeaseLostError):
-            desk.driver.run(task_run())
-
-        found = desk.store.read("run")
-        assert found is not None
-        assert reasons(found)[-1] == "ToolCallCreated"
-        with pytest.raises(RunHeldError):
-            desk.store.take("run", owner="next", for_s=1)
-
-    def test_is_seen_before_the_next_call_is_made(self):
-        """A process that slept past its lease makes no call, be its own thread of renewals not awake yet."""
-        desk = Desk()
-
-        work = ScriptedWork(wants("first", nature=Nature.PURE), wants("second"), ModelReplied(content="x"))
-        desk.driver = _with(desk, open_agent=lambda *_: OfWork(work))
-        original = desk.store.save
-
-        def save(lease, run):
-            original(lease, run)
-            if run.status.calls and run.status.calls[0].name == "second":
-                desk.clock.advance(timedelta(seconds=31))
-                desk.store.take("run", owner="thief", for_s=300)
-
-        desk.store.save = save  # type: ignore[method-assign]
-
-        with pytest.raises(LeaseLostError):
-            desk.driver.run(task_run())
-
-        assert [call.name for call in work.made] == ["first"]
-
-    def test_is_noticed_by_the_thread_that_renews_it(self):
-        clock = FrozenClock()
-        store = InMemoryTaskRunStore(clock=clock)
-        store.create(task_run())
-        lease = store.take("run", owner="one", for_s=30)
-        clock.advance(timedelta(seconds=31))
-        keeper = LeaseKeeper(store, lease, for_s=30, clock=clock, every_s=0.001)
-        store.take("run", owner="two", for_s=30)
-
-        with keeper:
-            keeper._thread.join(10)
-
-            with pytest.raises(LeaseLostError):
-                keeper.check()
-
-    @pytest.mark.parametrize("failure", [OSError("disk"), PermanentError("refused"), TransientError("away")])
-    def test_is_kept_through_renewals_that_fail(self, failure: Exception):
-        renewed = threading.Event()
-        failures = [failure] * 3
-
-        class Failing(InMemoryTaskRunStore):
-            def renew(self, lease, *, for_s):
-                if failures:
-                    raise failures.pop()
-                super().renew(lease, for_s=for_s)
-                renewed.set()
-
-        clock = FrozenClock()
-        store = Failing(clock=clock)
-        store.create(task_run())
-        lease = store.take("run", owner="one", for_s=30)
-
-        with LeaseKeeper(store, lease, for_s=30, clock=clock, every_s=0.001) as keeper:
-            assert renewed.wait(10)
-
-            keeper.check()
-
-    @pytest.mark.parametrize(("took_s", "least_s"), [(0.0, 0.0), (0.01, 0.2), (100.0, 1.0)])
-    def test_is_renewed_less_often_while_the_store_answers_slowly(self, took_s: float, least_s: float):
-        """Up to a third of the time that it holds."""
-        clock, now, renewed = FrozenClock(), [0.0], []
-        enough = threading.Event()
-
-        class Slow(InMemoryTaskRunStore):
-            def renew(self, lease, *, for_s):
-                renewed.append(time.monotonic())
-                now[0] += took_s
-                super().renew(lease, for_s=for_s)
-                if len(renewed) == 3:
-                    enough.set()
-
-        store = Slow(clock=clock)
-        store.create(task_run())
-        lease = store.take("run", owner="one", for_s=3)
-
-        with LeaseKeeper(store, lease, for_s=3, clock=clock, every_s=0.001, stopwatch=lambda: now[0]):
-            assert enough.wait(30)
-
-        assert renewed[2] - renewed[1] >= least_s
-
-    def test_is_not_lost_while_it_is_renewed(self):
-        clock = FrozenClock()
-        store = InMemoryTaskRunStore(clock=clock)
-        store.create(task_run())
-        renewed = threading.Event()
-
-        class Renewing(InMemoryTaskRunStore):
-            def renew(self, lease, *, for_s):
-                super().renew(lease, for_s=for_s)
-                renewed.set()
-
-        store = Renewing(clock=clock)
-        store.create(task_run())
-        lease = store.take("run", owner="one", for_s=30)
-
-        with LeaseKeeper(store, lease, for_s=30, clock=clock, every_s=0.001) as keeper:
-            clock.advance(timedelta(seconds=20))
-            renewed.clear()
-            assert renewed.wait(10)
-            clock.advance(timedelta(seconds=20))
-
-            keeper.check()
-            with pytest.raises(RunHeldError):
-                store.take("run", owner="two", for_s=30)
-
-
-class TestTimeThatWasLost:
-    def test_counts_as_work_up_to_the_last_renewal(self):
-        desk = Desk()
-        desk.store.create(task_run())
-        lease = desk.store.take("run", owner="dead", for_s=30)
-        begun = named(task_run())
-        status = begun.status.model_copy(
-            update={"phase": Phase.READY_FOR_LLM, "start_time": desk.clock.now(), "update_time": desk.clock.now()}
-        )
-        desk.store.save(lease, begun.model_copy(update={"status": status}))
-        desk.clock.advance(timedelta(seconds=20))
-        desk.store.renew(lease, for_s=30)
-        desk.clock.advance(timedelta(seconds=500))
-
-        done = desk.driver.run(task_run())
-
-        assert done.status.usage.active_seconds == pytest.approx(20, abs=2)
-        assert done.status.usage.take_ups == 1
-
-    def test_is_not_what_it_took_to_open_the_agent(self):
-        """A run that is killed again and again has its time for work, and not for being begun anew."""
-        work = ScriptedWork(wants("look", nature=Nature.PURE), ModelReplied(content="x"))
-        desk, stop = Desk(), threading.Event()
-        desk.driver = _with(desk, open_agent=lambda *_: OfWork(work), stop=stop)
-        work.ask = lambda _state: stop.set() or ModelReplied(content="", calls=())  # type: ignore[method-assign]
-        desk.driver.run(task_run())
-        seen: list[datetime | None] = []
-
-        def opens(*_: str) -> OfWork:
-            desk.clock.advance(timedelta(seconds=20))
-            return OfWork(looks)
-
-        def looked(_state: RunState) -> ModelReplied:
-            run = desk.store.read("run")
-            seen.append(run.status.update_time if run else None)
-            return ModelReplied(content="x")
-
-        looks = ScriptedWork(ModelReplied(content="x"))
-        looks.ask = looked  # type: ignore[method-assign]
-        desk.driver = _with(desk, open_agent=opens, stop=threading.Event())
-        desk.driver.run(task_run())
-
-        assert seen == [desk.clock.now()]
-
-    def test_is_known_to_half_a_second_however_long_the_lease(self):
-        renewed = threading.Event()
-
-        class Renewing(InMemoryTaskRunStore):
-            def renew(self, lease, *, for_s):
-                super().renew(lease, for_s=for_s)
-                renewed.set()
-
-        clock = FrozenClock()
-        store = Renewing(clock=clock)
-        store.create(task_run())
-
-        with LeaseKeeper(store, store.take("run", owner="one", for_s=3600), for_s=3600, clock=clock):
-            assert renewed.wait(30)
-
-    def test_counts_by_a_clock_that_nobody_sets_when_a_process_is_asked_to_end(self):
-        desk, stop = Desk(), threading.Event()
-
-        def asked(_state: RunState) -> ModelReplied:
-            desk.clock.advance(timedelta(hours=1))
-            stop.set()
-            threading.Event().wait(30)
-            return ModelReplied(content="late")
-
-        work = ScriptedWork(ModelReplied(content="x"))
-        work.ask = asked  # type: ignore[method-assign]
-        desk.driver = _with(desk, open_agent=lambda *_: OfWork(work), stop=stop, lease_s=7200.0)
-
-        left = desk.driver.run(task_run())
-
-        assert reasons(left)[-1] == "Interrupted"
-        assert left.status.usage.active_seconds < 600
 
 
 class TestSubRuns:
@@ -886,7 +396,7 @@ def test_messages_are_recorded_as_they_were_sent():
     desk = Desk()
     messages = (ChatMessage(role="system", content="s"), ChatMessage(role="user", content="u\u2028v"))
     agent = OfWork(ScriptedWork(ModelReplied(content="done"), begins=AgentReady(messages=messages)))
-    desk.driver = _with(desk, open_agent=lambda *_: agent)
+    desk.driver = driver_of(desk, open_agent=lambda *_: agent)
 
     done = desk.driver.run(task_run())
 
@@ -895,32 +405,3 @@ def test_messages_are_recorded_as_they_were_sent():
         ("user", "u\u2028v"),
         ("assistant", "done"),
     ]
-
-
-class TestGuardedWork:
-    def test_begins_nothing_more_once_its_process_is_to_end(self):
-        clock = FrozenClock()
-        store = InMemoryTaskRunStore(clock=clock)
-        run = store.create(task_run())
-        lease = store.take("run", owner="o", for_s=30)
-        stop = threading.Event()
-        interruptions = Interruptions(
-            record=RunRecord(run, store=store, lease=lease, clock=clock),
-            store=store,
-            keeper=LeaseKeeper(store, lease, for_s=30, clock=clock),
-            clock=clock,
-            stop=stop,
-        )
-        work = ScriptedWork(ModelReplied(content="x"))
-        guarded = GuardedWork(work, interruptions=interruptions, limits=RunLimits())
-        stop.set()
-
-        for act in (
-            guarded.begin,
-            lambda: guarded.ask(RunState()),
-            lambda: guarded.call(RunState(), Call(id="c", name="pay", arguments="{}")),
-        ):
-            with pytest.raises(RunInterruptedError):
-                act()
-
-        assert (work.asked, work.made, interruptions.calls_under_way) == ([], [], 0)
