@@ -279,6 +279,8 @@ def _enforce(node: OneNode, *, kinds: Path) -> None:
     patched = ["patch", "node", NODE, "--patch", pods]
     _until(lambda: node.kubectl(*patched) is not None, "the node", log=node.folder / "log" / "kubelet.log")
     node.start("enforcer")
+    _until(lambda: enforcement.is_ready(node.folder), "the enforcer", log=node.folder / "log" / "enforcer.log")
+    enforcement.hand_over(node.folder)
 
 
 def _prepare(node: OneNode, binary: Path) -> None:
