@@ -91,7 +91,8 @@ def _one_node() -> Iterator[Found]:
     if missing := missing_programs(PROGRAMS):
         raise NoClusterError(
             f"the one-node cluster needs {', '.join(missing)}. On Debian: apt-get install containerd etcd-server runc "
-            f"containernetworking-plugins docker-registry iproute2 iptables util-linux. Else: {_INSTEAD}"
+            "containernetworking-plugins docker-registry iproute2 iptables util-linux clang-19 bpftool. "
+            f"Else: {_INSTEAD}"
         )
     archives = _archives()
     folder = Path(tempfile.mkdtemp(prefix="goldgate-node-")) / "cluster"

@@ -24,7 +24,10 @@ from tests.cluster.one_node.keys import Authority, signing_pair
 from tests.cluster.one_node.network import API_SERVICE, SERVICES, Network, make_network
 
 NODE: Final = "node0"
-PROGRAMS: Final = ("containerd", "etcd", "runc", "ip", "iptables", "nsenter", "docker-registry")
+PROGRAMS: Final = (
+    *("containerd", "etcd", "runc", "ip", "iptables", "nsenter", "docker-registry"),
+    *enforcement.PROGRAMS,
+)
 """What must be installed, beside Go."""
 
 _PARTS: Final = ("registry", "containerd", "etcd", "apiserver", "manager", "scheduler", "kubelet")

@@ -30,7 +30,7 @@ def write_kubeconfig(path: Path, *, server: str, keys: Path, user: str) -> None:
 
 
 def write_cni(folder: Path, network: Network) -> None:
-    """Write how pods are cabled: a bridge, which does not enforce NetworkPolicy."""
+    """Write how pods are cabled: a bridge, which does not enforce NetworkPolicy; see `enforcement.py`."""
     ipam: dict[str, Any] = {
         "type": "host-local",
         "dataDir": str(folder / "leases"),
