@@ -52,7 +52,7 @@ def enforcer_programs() -> Path:
     go = shutil.which("go")
     if go is None:
         raise CannotBuildError("no `go` on the PATH, which builds Cilium")
-    sources = b"".join((_SOURCE / name).read_bytes() for name in ("go.mod", "go.sum"))
+    sources = b"".join([*((_SOURCE / name).read_bytes() for name in ("go.mod", "go.sum")), _COMPILER.encode()])
     kept = cache_folder() / f"cilium-{hashlib.sha256(sources).hexdigest()[:16]}"
     if not kept.is_dir():
         kept.parent.mkdir(parents=True, exist_ok=True)
