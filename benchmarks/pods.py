@@ -1,6 +1,6 @@
 """What a TaskRun costs above a bare pod that does the same work: the same image, bundle, question, model and tool.
 
-The bare pod opens the bundle and asks it, its tools opened while the model thinks, as in ours. It keeps no record, and
+The bare pod opens the bundle and asks it, its tools prepared while the model thinks, as ours. It keeps no record, and
 its result is read from its log when it has ended. Ours is what the operator does, without Airflow's own scheduling:
 tend, watch, tend; its result is read from the record.
 Both in turns, from the first request to the API server on, watched by a second watch where ours is seen to run; then
@@ -55,7 +55,7 @@ from goldgate.contracts.prediction import PredictRequest
 from goldgate.entrypoints.agents import load_agent
 bundle = unpack_bundle(Path("/bundle/archive").read_bytes(), into=Path("/tmp/bundles"), digest=sys.argv[1])
 agent = load_agent(bundle, env=os.environ)
-threading.Thread(target=agent.open_tools, daemon=True).start()
+threading.Thread(target=agent.prepare_tools, daemon=True).start()
 print(agent.predict(PredictRequest(question=sys.argv[2])).answer)
 agent.close()
 """

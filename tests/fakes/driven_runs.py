@@ -57,18 +57,17 @@ class Desk:
 class OfWork:
     """An agent whose only work is given. Implements as much of `goldgate.ports.agents.Agent` as a run needs."""
 
-    def __init__(self, work: ScriptedWork, *, opens: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, work: ScriptedWork, *, prepares: Callable[[], object] = lambda: None) -> None:
         self._work = work
-        self._opens = opens
+        self._prepares = prepares
         self.asked: dict[str, Any] = {}
 
     def work(self, _request: object, **asked: Any) -> ScriptedWork:
         self.asked = asked
         return self._work
 
-    def open_tools(self) -> list[str]:
-        self._opens()
-        return []
+    def prepare_tools(self) -> None:
+        self._prepares()
 
     def close(self) -> None:
         pass

@@ -65,6 +65,7 @@ class InMemoryLaunchCounts:
     is_leaving: bool = False
     is_gone: bool = False
     """There is no run any more."""
+    may_have_words: bool = True
     after_move: Callable[[], object] = lambda: None
     """What happens once a count was written."""
 
@@ -78,6 +79,7 @@ class InMemoryLaunchCounts:
             launches=count or Launches(),
             version=str(self.versions),
             mark=mark,
+            may_have_words=self.may_have_words,
             is_leaving=self.is_leaving,
         )
 

@@ -195,8 +195,8 @@ class MortalAgent:
     def warm_up(self, *, within_s: float = 30) -> list[str]:  # noqa: ARG002
         return []
 
-    def open_tools(self, *, within_s: float = 30) -> list[str]:  # noqa: ARG002
-        return []
+    def prepare_tools(self) -> None:
+        pass
 
     def predict(self, request: PredictRequest) -> PredictResponse:
         raise NotImplementedError

@@ -20,8 +20,6 @@ class ScriptedPodWatch:
     """So long each line of a pod's log lags behind what became of it, and behind the line before."""
     is_cut: bool = False
     """After the lines the connection is dead, and nobody says so."""
-    ends_late: bool = False
-    """Whoever listens first is not told that the lines are at their end."""
     failure: Exception | None = None
     """What is raised once all was told."""
     overs: list[bool | TransientError] = field(default_factory=list)
@@ -47,12 +45,10 @@ class ScriptedPodWatch:
     async def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:  # noqa: ARG002 - the port's
         self.asked_since = since
         self.listened += 1
-        is_first = self.listened == 1
         for line in self.said:
-            if since is None or line.stamp > since:
-                await asyncio.sleep(self.said_after_s)
-                yield line
-        if self.is_cut or (is_first and self.ends_late):
+            await asyncio.sleep(self.said_after_s)
+            yield line
+        if self.is_cut:
             await asyncio.Event().wait()
 
     async def stands(self, run: str) -> RunStands:  # noqa: ARG002 - the port's signature

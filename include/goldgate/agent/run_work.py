@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from goldgate.agent.loop import drive
-from goldgate.agent.meanwhile import OpenedMeanwhile
+from goldgate.agent.meanwhile import Meanwhile
 from goldgate.agent.recorded_delegate import (
     BUNDLE,
     LOOK_EVERY_S,
@@ -277,7 +277,8 @@ class RunWork:
             work,
             interruptions=self.interruptions,
             limits=run.spec.limits,
-            before_asking=OpenedMeanwhile(agent.open_tools),
+            # What speaks to tool servers takes half a second to import.
+            before_asking=Meanwhile(agent.prepare_tools),
         )
         while step.effect is not Effect.STOP:
             step = drive(step, guarded, record=self.record.take, interrupted=self.interruptions)

@@ -51,11 +51,11 @@ class AgentRuntime:
         """
         knowledge = self._equipment.knowledge
         knowledge.rerank(_ANY_QUESTION, knowledge.find(_ANY_QUESTION).ids)
-        return self.open_tools(within_s=within_s)
-
-    def open_tools(self, *, within_s: float = 30) -> list[str]:
-        """Start tool servers now, so that the first call of a tool finds them there."""
         return self._equipment.toolbox.open(within_s=within_s)
+
+    def prepare_tools(self) -> None:
+        """Load what the first call of a tool would wait for. No server is started or asked."""
+        self._equipment.toolbox.prepare()
 
     def work(
         self,

@@ -200,7 +200,7 @@ class PodLauncher:
         name = seen.run.metadata.name
         self._note_dead(name, up_to=count.launched - 1)
         try:
-            if seen.counted.may_have_words and self._is_cancelled(name):
+            if self._is_cancelled(name, seen.counted):
                 self.recorder.settle(name, agent_problem="it is over")
                 return None
             needed = self.orders.needed(seen.run)
@@ -232,8 +232,10 @@ class PodLauncher:
         """Remember which pods cannot hold a lease any more: all up to that number."""
         self.dead.update(OWNER + pod_name(name, number) for number in range(1, up_to + 1))
 
-    def _is_cancelled(self, name: str) -> bool:
+    def _is_cancelled(self, name: str, counted: Counted) -> bool:
         """Whether all that is left to do is to end it."""
+        if counted.mark is None and not counted.may_have_words:
+            return False  # the first count is refused if anything was said since
         return any(word.cancels for word in self.recorder.store.words(name))
 
     def _counted(self, seen: Seen, count: Launches) -> Counted | None:

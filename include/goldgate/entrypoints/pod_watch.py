@@ -71,7 +71,9 @@ class PodFollower:
             reason = await self._reason(changes, looking)
             await self._hear_out(listening)
         finally:
-            await _ended(looking, listening)
+            for task in (looking, listening):
+                task.cancel()
+            await asyncio.gather(looking, listening, return_exceptions=True)
         return Watched(reason=reason, log_until=self.log_until)
 
     async def _reason(self, changes: "asyncio.Queue[PodFacts | None]", looking: "asyncio.Future[None]") -> str:
@@ -146,23 +148,14 @@ class PodFollower:
         A pod that never began has no log to wait for.
         """
         has_said = self._facts is not None and self._facts.phase is not PodPhase.PENDING
-        has_ended = self._facts is not None and self._facts.phase is PodPhase.ENDED
-        if has_ended and not listening.done():
-            # A node looks once a second whether a log that is followed is at its end. That of a container which has
-            # ended ends at once where it is asked for anew.
-            await _ended(listening)
-            listening = asyncio.ensure_future(self._listen())
-        try:
-            heard = -1
-            while heard != self._heard and not listening.done():
-                heard = self._heard
-                await asyncio.wait([listening], timeout=self.last_words_s if has_said else _NO_WORDS_S)
-            if listening.done():
-                listening.result()
-            elif has_ended:
-                self.say(f"The log of pod `{self.pod}` stopped short of its end. The rest: kubectl logs {self.pod}")
-        finally:
-            await _ended(listening)
+        heard = -1
+        while heard != self._heard and not listening.done():
+            heard = self._heard
+            await asyncio.wait([listening], timeout=self.last_words_s if has_said else _NO_WORDS_S)
+        if listening.done():
+            listening.result()
+        elif self._facts is not None and self._facts.phase is PodPhase.ENDED:
+            self.say(f"The log of pod `{self.pod}` stopped short of its end. The rest: kubectl logs {self.pod}")
 
     async def _look_at_run(self) -> None:
         self._looks += 1
@@ -181,10 +174,3 @@ class PodFollower:
                 self.log_until = line.stamp
                 self._heard += 1
                 self.say(line.text)
-
-
-async def _ended(*tasks: "asyncio.Future[None]") -> None:
-    """Cancel what is not over, and wait until it is."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

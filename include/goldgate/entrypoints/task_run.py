@@ -60,8 +60,9 @@ TRY_AGAIN: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
 
 _LONGEST_NAME: Final = 63
-_RENEW_IN_CLUSTER_S: Final = LEASE_S / 3
-"""A renewal is a request to the API server, and what a lost pod worked since is known to its successor up to this."""
+_RENEWALS_IN_CLUSTER: Final = 4
+"""In each time of a lease: two may fail, each after two seconds, before it ends. More cost the API server more, fewer
+leave more unknown of what a lost pod worked."""
 _LISTEN_IN_CLUSTER_S: Final = 1.0
 """A look for words is a request as well; whoever cancels a run waits so long at most until it hears."""
 
@@ -121,7 +122,7 @@ def _driving(
             clock=SystemClock(),
             owner=owner_in(env),
             lease_s=lease_s,
-            renew_every_s=min(_RENEW_IN_CLUSTER_S, lease_s / 3) if settings.cluster else None,
+            renew_every_s=lease_s / _RENEWALS_IN_CLUSTER if settings.cluster else None,
             listen_every_s=_LISTEN_IN_CLUSTER_S if settings.cluster else 0.0,
             wait_for_agent_s=wait_for_agent_s,
             stop=stopping,

@@ -6,6 +6,7 @@ The adapter is imported then: on two cores mcp takes 1.0 s to import, and an age
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
@@ -18,6 +19,9 @@ from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.entrypoints.tool_folders import WorkingCopy
 from goldgate.ports.model import ToolDefinition
 from goldgate.ports.tools import ToolResult, ToolSession
+
+if TYPE_CHECKING:
+    from goldgate.adapters.mcp_tools.session import McpToolSession
 
 
 def open_toolbox(agent: AgentFolder, *, bundle: Path, env: Mapping[str, str]) -> Toolbox:
@@ -58,6 +62,10 @@ class LateToolSession:
         self._session: ToolSession | None = None
         self._copy: WorkingCopy | None = None
 
+    def prepare(self) -> None:
+        """Import the adapter."""
+        _adapter()
+
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         """List what the server offers."""
         return self._opened().definitions(within_s=within_s)
@@ -76,9 +84,8 @@ class LateToolSession:
                 self._copy.close()
 
     def _opened(self) -> ToolSession:
-        # Imported before the lock: whoever closes the session meanwhile does not wait for that.
-        from goldgate.adapters.mcp_tools.session import McpToolSession  # noqa: PLC0415 - import cost, see above
-
+        # Before the lock: whoever closes the session meanwhile does not wait for an import.
+        session_of = _adapter()
         with self._lock:
             if self._is_closed:
                 raise TransientError(f"Tool server `{self._server.metadata.name}` is closed; load the agent again.")
@@ -87,8 +94,14 @@ class LateToolSession:
                 if self._server.spec.command is not None:
                     self._copy = WorkingCopy(folder)
                     folder = self._copy.path
-                self._session = McpToolSession(self._server, folder=folder, path=self._path, secrets=self._secrets)
+                self._session = session_of(self._server, folder=folder, path=self._path, secrets=self._secrets)
             return self._session
+
+
+def _adapter() -> "type[McpToolSession]":
+    from goldgate.adapters.mcp_tools.session import McpToolSession  # noqa: PLC0415 - import cost, see above
+
+    return McpToolSession
 
 
 def _secrets(server: MCPServer, env: Mapping[str, str]) -> dict[str, str]:

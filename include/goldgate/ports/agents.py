@@ -59,8 +59,8 @@ class Agent(Protocol):
     def warm_up(self, *, within_s: float = 30) -> list[str]:
         """Do now what the first question would wait for. Returns what is not available yet."""
 
-    def open_tools(self, *, within_s: float = 30) -> list[str]:
-        """Start its tool servers now, if it has any, and nothing else. Returns those that are not available yet."""
+    def prepare_tools(self) -> None:
+        """Load what the first call of a tool would wait for. No server is started or asked; see `warm_up` for that."""
 
     def work(
         self,

@@ -28,6 +28,9 @@ ArgumentCheck = Callable[[JsonValue], list[str]]
 class ToolSession(Protocol):
     """An open connection to one tool server. Safe to call from several threads."""
 
+    def prepare(self) -> None:
+        """Load what the first use would wait for, such as a library. The server is not started, reached or asked."""
+
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         """List what the server offers now, or offered no longer ago than the session may believe.
 

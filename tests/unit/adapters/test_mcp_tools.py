@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,27 @@ from goldgate.adapters.mcp_tools.session import McpToolSession
 from goldgate.contracts.resources import MCPServer
 from goldgate.domain.errors import TransientError
 from tests.fakes.agent_folders import SERVER_PROGRAM
+from tests.waiting import until
+
+MUTE = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["method"] == "initialize":
+        said = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}}}
+        result = {**said, "serverInfo": {"name": "mute", "version": "1"}}
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}), flush=True)
+    elif asked["method"] == "tools/list":
+        open("listing", "w")
+    elif "id" in asked:
+        error = {"code": -32601, "message": "unknown method"}
+        print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "error": error}), flush=True)
+"""
+"""It never says which tools it has."""
+
+
+def await_file(path: Path) -> None:
+    until(path.exists, what=f"no file {path.name}")
 
 
 def session(folder: Path, **spec: object) -> McpToolSession:
@@ -60,6 +82,31 @@ class TestAServerThatCannotStart:
     def test_names_a_program_that_is_not_there(self, tmp_path):
         with pytest.raises(TransientError, match="no program `no-such-program` on the PATH"):
             session(tmp_path, command="no-such-program").definitions()
+
+    def test_is_told_to_whoever_waits_when_it_is_ended(self, tmp_path):
+        (tmp_path / "never.py").write_text("import time; open('begun', 'w'); time.sleep(3600)")
+        opened = session(tmp_path, args=["never.py"])
+        with ThreadPoolExecutor(1) as others:
+            waits = others.submit(opened.definitions, within_s=600)
+            await_file(tmp_path / "begun")
+
+            opened.close()
+
+            with pytest.raises(TransientError, match="`calc` was ended before it had started"):
+                waits.result(timeout=60)
+
+    def test_that_lists_for_one_caller_keeps_no_other_beyond_its_time(self, tmp_path):
+        (tmp_path / "mute.py").write_text(MUTE)
+        opened = session(tmp_path, args=["mute.py"])
+        with ThreadPoolExecutor(1) as others:
+            first = others.submit(opened.definitions, within_s=600)
+            await_file(tmp_path / "listing")
+
+            with pytest.raises(TransientError):
+                opened.definitions(within_s=0.1)
+
+            assert not first.done()
+            opened.close()
 
     def test_is_given_up_in_time(self, tmp_path):
         opened = session(tmp_path, command="sleep", args=["60"])

@@ -168,6 +168,23 @@ class TestTimeThatWasLost:
         assert done.status.usage.active_seconds == pytest.approx(20, abs=2)
         assert done.status.usage.take_ups == 1
 
+    def test_is_none_where_the_last_record_is_younger_than_the_last_renewal(self):
+        """A store need not renew a lease with each record."""
+        desk = Desk()
+        desk.store.create(task_run())
+        lease = desk.store.take("run", owner="dead", for_s=30)
+        desk.clock.advance(timedelta(seconds=20))
+        begun = named(task_run())
+        status = begun.status.model_copy(
+            update={"phase": Phase.READY_FOR_LLM, "start_time": desk.clock.now(), "update_time": desk.clock.now()}
+        )
+        desk.store.save(lease, begun.model_copy(update={"status": status}))
+        desk.clock.advance(timedelta(seconds=500))
+
+        done = desk.driver.run(task_run())
+
+        assert 0 <= done.status.usage.active_seconds < 2
+
     def test_is_not_what_it_took_to_open_the_agent(self):
         """A run that is killed again and again has its time for work, and not for being begun anew."""
         work = ScriptedWork(wants("look", nature=Nature.PURE), ModelReplied(content="x"))

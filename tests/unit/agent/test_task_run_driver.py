@@ -279,26 +279,26 @@ class ThinkingWork(ScriptedWork):
         return super().ask(state)
 
 
-class TestToolServers:
-    def test_are_opened_once_while_the_model_thinks(self):
-        opened, times = threading.Event(), []
+class TestTools:
+    def test_are_prepared_once_while_the_model_thinks(self):
+        prepared, times = threading.Event(), []
 
-        def opens() -> None:
+        def prepares() -> None:
             times.append(1)
-            opened.set()
+            prepared.set()
 
-        work = ThinkingWork(wants("look"), ModelReplied(content="x"), until=opened)
-        desk = Desk(open_agent=lambda *_: OfWork(work, opens=opens))
+        work = ThinkingWork(wants("look"), ModelReplied(content="x"), until=prepared)
+        desk = Desk(open_agent=lambda *_: OfWork(work, prepares=prepares))
 
         done = desk.driver.run(task_run())
 
         assert done.status.output == "x"
         assert len(times) == 1
 
-    def test_that_do_not_open_keep_no_run_from_its_end(self):
+    def test_that_take_long_to_prepare_keep_no_run_from_its_end(self):
         never = threading.Event()
         work = ScriptedWork(ModelReplied(content="x"))
-        desk = Desk(open_agent=lambda *_: OfWork(work, opens=never.wait))
+        desk = Desk(open_agent=lambda *_: OfWork(work, prepares=never.wait))
 
         done = desk.driver.run(task_run())
 

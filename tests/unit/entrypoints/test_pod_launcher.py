@@ -8,6 +8,7 @@ from goldgate.domain.errors import PermanentError
 from goldgate.domain.runs.launching import Follow, Over
 from goldgate.domain.runs.state import Phase
 from goldgate.ports.pods import PodOrder
+from goldgate.ports.task_runs import RunWord
 from tests.fakes.in_memory_pods import UID
 from tests.fakes.launched_runs import ASKING, RUN, SECRET, SPEC, Bench
 
@@ -52,6 +53,22 @@ class TestTend:
         bench.tend()
 
         assert bench.pods.orders[0].deadline_s == 86_400
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_asks_for_words_unless_the_first_count_tells_of_each(self, is_first: bool):
+        """Another count is written though somebody said something since it was read."""
+        bench = Bench()
+        bench.counts.may_have_words = False
+        if not is_first:
+            bench.tend()
+            bench.pods.vanish("run-1")
+        word = RunWord(id="w", at=bench.runs.clock.now(), by="ann", cancels=True, text="no")
+        bench.runs.store.post("run", word)
+
+        bench.tend()
+
+        assert [order.name for order in bench.pods.orders] == ["run-1"]
+        assert bench.recorded().status.phase.is_terminal is not is_first
 
     def test_tells_that_a_run_is_over_and_removes_the_pod_that_nobody_need_look_at(self):
         bench = Bench()

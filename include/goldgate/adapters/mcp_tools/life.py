@@ -128,6 +128,9 @@ class Life:
                 if not self._started.done():
                     self._started.set_exception(self._explain(error, self.wire))
             finally:
+                if not self._started.done():
+                    ended = TransientError(f"Tool server `{self._name}` was ended before it had started.")
+                    self._started.set_exception(ended)
                 self.wire.ended.set()
                 self._cancel_rest()
                 self._on_end(self.wire)

@@ -71,6 +71,9 @@ class McpToolSession:
         self._listed: tuple[Life, float, Sequence[ToolDefinition]] | None = None
         self._is_closed = False
 
+    def prepare(self) -> None:
+        """Load nothing: whoever made it has loaded all."""
+
     def definitions(self, *, within_s: float = 30) -> Sequence[ToolDefinition]:
         """List what the server offers, not older than `recheckSeconds`; asked anew when it said that it changed."""
         return self._definitions(within_s=within_s, may_begin_again=True)
@@ -108,7 +111,9 @@ class McpToolSession:
             raise self._failures.of_listing(error, life.wire) from error
 
     def _offered(self, life: Life, *, deadline: float) -> Sequence[ToolDefinition]:
-        with self._listing:
+        if not self._listing.acquire(timeout=max(deadline - self._clock(), 0)):
+            raise TimeoutError
+        try:
             if self._listed is not None and self._listed[0] is life and self._is_fresh(life, self._listed[1]):
                 return self._listed[2]
             asked_at = self._clock()
@@ -123,6 +128,8 @@ class McpToolSession:
             said = [replace(each, description=self._scrubber.text(each.description)) for each in offered]
             self._listed = (life, asked_at, said)
             return said
+        finally:
+            self._listing.release()
 
     def _called(
         self, name: str, arguments: Mapping[str, JsonValue], *, within_s: float, key: str, may_begin_again: bool

@@ -67,9 +67,8 @@ class ForeignRuntime:
         """Start its process and its imports, if it has any. The agent is not asked."""
         return self._equipment.asker.warm_up(within_s=within_s)
 
-    def open_tools(self, *, within_s: float = 30) -> list[str]:  # noqa: ARG002 - its tools are its own business
-        """Start nothing: it has no tool servers that are known here."""
-        return []
+    def prepare_tools(self) -> None:
+        """Load nothing: its tools are its own business."""
 
     def work(
         self,

@@ -82,6 +82,11 @@ class Toolbox:
                 problems.append(f"Tool server `{server}` is not available: {error}")
         return problems
 
+    def prepare(self) -> None:
+        """Load what the first call would wait for. No server is started or asked."""
+        for session in self._sessions.values():
+            session.prepare()
+
     def allows(self, name: str) -> bool:
         """Tell whether the agent may call something of that name."""
         return name in self._offers

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -46,13 +47,14 @@ class TestWhoWorksOnARun:
         assert waiting.waited_s <= 5
 
     def test_holds_a_run_that_it_took_though_the_answer_was_lost(self, waiting: Waiting):
-        stands: dict[str, Any] = {}
+        before = FrozenClock().now() - timedelta(seconds=100)
+        stands: dict[str, Any] = {"held": {"holder": "", "epoch": 4, "renewTime": before.isoformat()}}
 
         def answers(request: httpx2.Request) -> httpx2.Response:
             if request.method == "GET":
                 metadata = {"name": "run", "uid": "u", "resourceVersion": "7"}
                 return as_json({"metadata": metadata, "status": stands})
-            if stands:
+            if stands["held"]["holder"]:
                 return refused(422, "the server rejected our request due to an error in our request")
             stands["held"] = json.loads(request.content)[-1]["value"]
             return cut(request)
@@ -61,7 +63,8 @@ class TestWhoWorksOnARun:
 
         lease = store.take("run", owner="pod/run-1", for_s=30)
 
-        assert lease == Lease(run="run", owner="pod/run-1", epoch=1)
+        assert lease == Lease(run="run", owner="pod/run-1", epoch=5)
+        assert lease.last_renewed == before
 
     def test_waits_for_one_that_restarts_with_all_else(self, store: ClusterTaskRunStore, waiting: Waiting):
         with pytest.raises(TransientError):
