@@ -117,6 +117,24 @@ class TestFollow:
         assert len(first) == 20
         assert rest == [f"line {n}" for n in range(10, 20)]
 
+    def test_can_be_asked_for_the_rest_of_what_has_ended_until_it_is_gone(self, bench):
+        name = bench.make()
+        pod = bench.launcher(SPEAKS).tend(name).pod
+        followed(bench, name, pod)
+        stamps = asyncio.run(self.stamps(bench, pod))
+
+        rest = asyncio.run(self.rest(bench, pod, since=stamps[9]))
+        bench.cluster.kubectl("delete", "pod", pod, "--wait=true")
+        gone = asyncio.run(self.rest(bench, pod, since=stamps[9]))
+
+        assert rest == [f"line {n}" for n in range(10, 20)]
+        assert gone is None
+
+    async def rest(self, bench: PodBench, pod: str, *, since: str) -> list[str] | None:
+        async with watching(bench) as watch:
+            found = await watch.rest(pod, since=since)
+        return None if found is None else [line.text for line in found]
+
     async def stamps(self, bench: PodBench, pod: str) -> list[str]:
         async with watching(bench) as watch, aclosing(watch.lines(pod, since=None)) as lines:
             return [line.stamp async for line in lines]

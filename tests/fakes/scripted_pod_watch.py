@@ -20,6 +20,8 @@ class ScriptedPodWatch:
     """So long each line of a pod's log lags behind what became of it, and behind the line before."""
     is_cut: bool = False
     """After the lines the connection is dead, and nobody says so."""
+    has_rest: bool = False
+    """The log of what has ended can be read at once."""
     failure: Exception | None = None
     """What is raised once all was told."""
     overs: list[bool | TransientError] = field(default_factory=list)
@@ -50,6 +52,13 @@ class ScriptedPodWatch:
             yield line
         if self.is_cut:
             await asyncio.Event().wait()
+
+    async def rest(self, pod: str, *, since: str | None) -> list[LogLine] | None:  # noqa: ARG002 - the port's
+        self.asked_since = since
+        await asyncio.sleep(0)
+        if not self.has_rest:
+            return None
+        return [line for line in self.said if since is None or line.stamp > since]
 
     async def stands(self, run: str) -> RunStands:  # noqa: ARG002 - the port's signature
         self.looks += 1

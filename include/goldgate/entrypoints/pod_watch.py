@@ -5,13 +5,13 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from goldgate.domain.errors import TransientError
 from goldgate.domain.runs.launching import Expire, Follow, RunFacts, WaitForPod, decide
 from goldgate.domain.runs.pods import Launches, LaunchPolicy, PodFacts, PodPhase
 from goldgate.ports.delivery import Clock
-from goldgate.ports.pods import PodWatch, RunStands
+from goldgate.ports.pods import LogLine, PodWatch, RunStands
 
 LOOK_EVERY_S: Final = 15.0
 """Time passes for pods that do not start, and a run may end elsewhere."""
@@ -20,6 +20,9 @@ _LAST_WORDS_S: Final = 10.0
 """A container that ended has its log whole within a moment: for so long no line comes only if something is wrong."""
 
 _NO_WORDS_S: Final = 0.1
+
+_READS: Final = 3
+"""So often a log may go on while its end is read."""
 
 _STARTS_WITHIN_S: Final = 2.0
 """A pod that has not begun by then may be one whose run's time is over first: the run is looked at."""
@@ -148,6 +151,8 @@ class PodFollower:
         A pod that never began has no log to wait for.
         """
         has_said = self._facts is not None and self._facts.phase is not PodPhase.PENDING
+        if has_said and await self._read_rest(listening):
+            return
         heard = -1
         while heard != self._heard and not listening.done():
             heard = self._heard
@@ -156,6 +161,31 @@ class PodFollower:
             listening.result()
         elif self._facts is not None and self._facts.phase is PodPhase.ENDED:
             self.say(f"The log of pod `{self.pod}` stopped short of its end. The rest: kubectl logs {self.pod}")
+
+    async def _read_rest(self, listening: "asyncio.Future[None]") -> bool:
+        """Read the end of the log of a container that ended, and tell whether that was all.
+
+        A node looks once a second whether a log that is followed is at its end: whoever asks anew is told at once.
+        """
+        if self._facts is None or self._facts.phase is not PodPhase.ENDED:
+            return False
+        for _ in range(_READS):
+            heard = self._heard
+            reading = asyncio.ensure_future(self.watch.rest(self.pod, since=self.log_until))
+            either: set[asyncio.Future[Any]] = {listening, reading}
+            try:
+                await asyncio.wait(either, timeout=self.last_words_s, return_when=asyncio.FIRST_COMPLETED)
+                rest = reading.result() if reading.done() else None
+            finally:
+                await _ended(reading)
+            if rest is None or listening.done():
+                return False
+            if self._heard == heard:
+                await _ended(listening)
+                for line in rest:
+                    self._hear(line)
+                return True
+        return False  # it goes on and on: what is followed comes to its end as well
 
     async def _look_at_run(self) -> None:
         self._looks += 1
@@ -171,6 +201,15 @@ class PodFollower:
         await self._has_begun.wait()
         async with aclosing(self.watch.lines(self.pod, since=self.log_until)) as lines:
             async for line in lines:
-                self.log_until = line.stamp
-                self._heard += 1
-                self.say(line.text)
+                self._hear(line)
+
+    def _hear(self, line: LogLine) -> None:
+        self.log_until = line.stamp
+        self._heard += 1
+        self.say(line.text)
+
+
+async def _ended(task: "asyncio.Future[Any]") -> None:
+    """Cancel what is not over, and wait until it is."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -150,6 +150,9 @@ class PodWatch(Protocol):
     def lines(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:
         """Yield what a pod says after that stamp, until its container ends or it is gone."""
 
+    async def rest(self, pod: str, *, since: str | None) -> list[LogLine] | None:
+        """Read what a pod whose container has ended said after that stamp. None: it cannot be read now, or any more."""
+
     async def stands(self, run: str) -> RunStands:
         """Tell how a run stands.
 

@@ -96,6 +96,18 @@ class TestFollow:
 
         assert said == ["begun", "The log of pod `run-1` stopped short of its end. The rest: kubectl logs run-1"]
 
+    @pytest.mark.parametrize("said_after_s", [0, 3600])
+    def test_does_not_wait_until_a_followed_log_is_at_its_end(self, said_after_s: float):
+        lines = [LogLine(stamp=f"2026-11-21T18:00:0{at}Z", text=f"line {at}") for at in range(3)]
+        watch = ScriptedPodWatch(
+            found=[RUNNING, ENDED], said=lines, said_after_s=said_after_s, is_cut=True, has_rest=True
+        )
+
+        watched, said = followed(watch, last_words_s=3600)
+
+        assert said == [line.text for line in lines]
+        assert watched.log_until == "2026-11-21T18:00:02Z"
+
     def test_raises_what_keeps_it_from_watching(self):
         with pytest.raises(PermanentError, match="may not watch"):
             followed(ScriptedPodWatch(found=[RUNNING], failure=PermanentError("This account may not watch pods.")))

@@ -99,6 +99,14 @@ class ClusterPodWatch:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_LOG_PAUSE_S)
 
+    async def rest(self, pod: str, *, since: str | None) -> list[LogLine] | None:
+        """Read what a pod said that has ended."""
+        try:
+            async with aclosing(self._said(pod, since=since, follow=False)) as said:
+                return [line async for line in said]
+        except FAILURES:
+            return None
+
     async def stands(self, run: str) -> RunStands:
         """Tell how a run stands."""
         try:
@@ -152,19 +160,19 @@ class ClusterPodWatch:
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
-    async def _said(self, pod: str, *, since: str | None) -> AsyncGenerator[LogLine, None]:
+    async def _said(self, pod: str, *, since: str | None, follow: bool = True) -> AsyncGenerator[LogLine, None]:
         known = None if since is None else _order(since)
-        async with aclosing(self._log(pod, since=since)) as lines:
+        async with aclosing(self._log(pod, since=since, follow=follow)) as lines:
             async for line in lines:
                 stamp, _, text = line.partition(" ")
                 if _STAMP.fullmatch(stamp) and (known is None or _order(stamp) > known):
                     yield LogLine(stamp=stamp, text=text)
 
-    async def _log(self, pod: str, *, since: str | None) -> AsyncGenerator[str, None]:
-        """Follow a log. lightkube 1.0.1 fails over a refusal: it reads that answer as if there were no event loop."""
+    async def _log(self, pod: str, *, since: str | None, follow: bool) -> AsyncGenerator[str, None]:
+        """Read a log. lightkube 1.0.1 fails over a refusal: it reads that answer as if there were no event loop."""
         # The server keeps whole seconds of the stamp: what it says again of that second is left out by whoever asks.
         client: Any = self._client._client  # noqa: SLF001 - as above
-        params = {"container": CONTAINER, "follow": True, "timestamps": True, "sinceTime": since}
+        params = {"container": CONTAINER, "follow": follow, "timestamps": True, "sinceTime": since}
         asked = client.prepare_request("get", PodLog, name=pod, params=params)
         asked.timeout = Timeout(_ANSWER_S, read=None)
         answer = await client.send(client.build_adapter_request(asked), stream=True)
