@@ -110,7 +110,9 @@ class TestUnpackBundle:
 
         assert "more than" in refusal(zeros.getvalue(), tmp_path)
 
-    @pytest.mark.parametrize("archive", [b"", b"no gzip", gzip.compress(b"no tar" * 500)])
+    @pytest.mark.parametrize(
+        "archive", [b"", b"no gzip", gzip.compress(b"no tar" * 500)], ids=["nothing", "no gzip", "no tar"]
+    )
     def test_refuses_damage(self, tmp_path: Path, archive: bytes):
         assert "archive" in refusal(archive, tmp_path)
 
