@@ -25,6 +25,7 @@ from goldgate.ports.task_runs import Lease, LeaseLostError, RunHeldError
 from tests.cluster.conftest import ClusterUnderTest
 from tests.cluster.stores import TASK_RUN, CutWire, emptied, object_of, opened, over_a_wire, prepared
 from tests.contracts.test_task_run_store_port import detail_of, recorded, run, undated, word
+from tests.fakes.driven_runs import OfWork
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.scripted_work import ScriptedWork, wants
 
@@ -177,21 +178,6 @@ def forbid_writes(request: httpx2.Request) -> None:
         raise ApiError(request=request, response=httpx2.Response(403, json=status, request=request))
 
 
-class OneAgent:
-    """Implements `goldgate.ports.agents.Agent`, as far as a run needs it."""
-
-    digest, prompt_id, model = "d" * 64, "a@0", "m"
-
-    def __init__(self, work: ScriptedWork) -> None:
-        self._work = work
-
-    def work(self, *_: object, **__: object) -> ScriptedWork:
-        return self._work
-
-    def close(self) -> None:
-        pass
-
-
 class TestARunThatIsWorkedOn:
     def test_goes_on_when_the_api_server_was_away_while_it_called_a_tool(self, reached: Cluster):
         emptied(reached)
@@ -210,7 +196,7 @@ class TestARunThatIsWorkedOn:
         with over_a_wire(reached) as (cut, wire), opened(cut, clock=SystemClock(), patience=patience) as store:
             driver = TaskRunDriver(
                 store=store,
-                open_agent=lambda *_: cast("Agent", OneAgent(work)),
+                open_agent=lambda *_: cast("Agent", OfWork(work)),
                 find_task=lambda name: TaskSpec(agent_ref="a", user_message=name),
                 clock=SystemClock(),
                 owner="o",
