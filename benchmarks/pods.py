@@ -1,8 +1,10 @@
 """What a TaskRun costs above a bare pod that does the same work: the same image, bundle, question, model and tool.
 
-The bare pod opens the bundle and asks it, its tools prepared while the model thinks, as ours. It keeps no record, and
-its result is read from its log when it has ended. Ours is what the operator does, without Airflow's own scheduling:
-tend, watch, tend; its result is read from the record.
+The bare pod runs a plain script that opens the bundle and asks it, its tools prepared while the model thinks, as ours.
+Its interpreter ends in its own time, which ours is spared. It keeps no record, and its result is read from its log when
+it has ended. Ours is what the operator does, without Airflow's own scheduling: tend, watch, tend; its result is read
+from the record.
+
 Both in turns, from the first request to the API server on, watched by a second watch where ours is seen to run; then
 fifty at once, which nobody watches but who waits for them.
 
