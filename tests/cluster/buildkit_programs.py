@@ -1,6 +1,5 @@
 """BuildKit, built once by Go and kept outside the checkout: a machine that reaches no image registry has no other."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from typing import Final
 from goldgate.adapters.container_images.images import ContainerImages
 from goldgate.contracts.release import ImageBuilt
 from tests.cluster.images import base_image
-from tests.cluster.one_node.binary import CannotBuildError, cache_folder
+from tests.cluster.one_node.binary import CannotBuildError, built_once, cache_folder, go_said
 
 _SOURCE: Final = Path(__file__).resolve().parent / "buildkit"
 _PROGRAMS: Final = ("buildctl", "buildkitd")
@@ -31,24 +30,14 @@ def buildkit_programs() -> Path:
     Raises:
         CannotBuildError: There is no Go here, or it could not build.
     """
-    go = shutil.which("go")
-    if go is None:
-        raise CannotBuildError("no `go` on the PATH, which builds BuildKit")
     sources = b"".join((_SOURCE / name).read_bytes() for name in ("go.mod", "go.sum"))
-    kept = cache_folder() / f"buildkit-{hashlib.sha256(sources).hexdigest()[:16]}"
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        half = Path(f"{kept}.{os.getpid()}")
-        packages = [f"github.com/moby/buildkit/cmd/{name}" for name in _PROGRAMS]
-        command = [go, "build", "-mod=readonly", "-ldflags", "-s -w", "-o", f"{half}/", *packages]
-        half.mkdir()
-        env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
-        built = subprocess.run(command, cwd=_SOURCE, env=env, check=False, capture_output=True, text=True)
-        if built.returncode != 0:
-            shutil.rmtree(half)
-            raise CannotBuildError(f"`go build` in `{_SOURCE}` ended with {built.returncode}: {built.stderr[-2000:]}")
-        half.rename(kept)
-    return kept
+    return built_once("buildkit", sources, build=_build)
+
+
+def _build(into: Path) -> None:
+    into.mkdir()
+    packages = [f"github.com/moby/buildkit/cmd/{name}" for name in _PROGRAMS]
+    go_said(_SOURCE, "build", "-mod=readonly", "-ldflags", "-s -w", "-o", f"{into}/", *packages)
 
 
 def push_buildkit_image(registry: str) -> str:

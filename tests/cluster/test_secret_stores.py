@@ -1,9 +1,6 @@
 """The examples of secret stores, held to what the operators of two of those stores define."""
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ import yaml
 
 from goldgate.entrypoints.settings import CHECKOUT
 from tests.cluster.conftest import ClusterUnderTest
+from tests.cluster.one_node.binary import go_said
 
 EXAMPLES = CHECKOUT / "include" / "deploy" / "examples"
 
@@ -30,15 +28,7 @@ class Operator:
 
     def files(self, folder: Path) -> list[Path]:
         """Fetch the definitions."""
-        go = shutil.which("go")
-        assert go is not None, "found no `go` on the PATH, which builds the cluster as well"
-        wanted = f"{self.module}@{self.version}"
-        env = {**os.environ, "GOFLAGS": ""}
-        ran = subprocess.run(
-            [go, "mod", "download", "-json", wanted], cwd=folder, env=env, check=False, capture_output=True, text=True
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        found = json.loads(ran.stdout)
+        found = json.loads(go_said(folder, "mod", "download", "-json", f"{self.module}@{self.version}"))
         assert found["Sum"] == self.digest
         return [Path(found["Dir"]) / each for each in self.definitions]
 

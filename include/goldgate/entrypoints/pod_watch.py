@@ -74,9 +74,7 @@ class PodFollower:
             reason = await self._reason(changes, looking)
             await self._hear_out(listening)
         finally:
-            for task in (looking, listening):
-                task.cancel()
-            await asyncio.gather(looking, listening, return_exceptions=True)
+            await _ended(looking, listening)
         return Watched(reason=reason, log_until=self.log_until)
 
     async def _reason(self, changes: "asyncio.Queue[PodFacts | None]", looking: "asyncio.Future[None]") -> str:
@@ -151,7 +149,8 @@ class PodFollower:
         A pod that never began has no log to wait for.
         """
         has_said = self._facts is not None and self._facts.phase is not PodPhase.PENDING
-        if has_said and await self._read_rest(listening):
+        has_ended = self._facts is not None and self._facts.phase is PodPhase.ENDED
+        if has_ended and await self._read_rest(listening):
             return
         heard = -1
         while heard != self._heard and not listening.done():
@@ -159,7 +158,7 @@ class PodFollower:
             await asyncio.wait([listening], timeout=self.last_words_s if has_said else _NO_WORDS_S)
         if listening.done():
             listening.result()
-        elif self._facts is not None and self._facts.phase is PodPhase.ENDED:
+        elif has_ended:
             self.say(f"The log of pod `{self.pod}` stopped short of its end. The rest: kubectl logs {self.pod}")
 
     async def _read_rest(self, listening: "asyncio.Future[None]") -> bool:
@@ -167,8 +166,6 @@ class PodFollower:
 
         A node looks once a second whether a log that is followed is at its end: whoever asks anew is told at once.
         """
-        if self._facts is None or self._facts.phase is not PodPhase.ENDED:
-            return False
         for _ in range(_READS):
             heard = self._heard
             reading = asyncio.ensure_future(self.watch.rest(self.pod, since=self.log_until))
@@ -209,7 +206,8 @@ class PodFollower:
         self.say(line.text)
 
 
-async def _ended(task: "asyncio.Future[Any]") -> None:
+async def _ended(*tasks: "asyncio.Future[Any]") -> None:
     """Cancel what is not over, and wait until it is."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,32 +38,50 @@ def node_binary() -> Path:
     Raises:
         CannotBuildError: There is no Go here, or it could not build.
     """
-    go = shutil.which("go")
-    if go is None:
-        raise CannotBuildError("no `go` on the PATH, which builds the one-node cluster (Go 1.26 or newer)")
     sources = b"".join((SOURCE / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
-    kept = cache_folder() / f"node-{hashlib.sha256(sources).hexdigest()[:16]}"
-    if not kept.is_file():
+    return built_once("node", sources, build=_build)
+
+
+def built_once(name: str, sources: bytes, *, build: Callable[[Path], object]) -> Path:
+    """Return what was built from these sources: kept from before, or built now, whole or not at all.
+
+    Args:
+        name: What it is kept by, beside its sources.
+        sources: All that it depends on.
+        build: Makes a file or folder at the path that it is given.
+    """
+    kept = cache_folder() / f"{name}-{hashlib.sha256(sources).hexdigest()[:16]}"
+    if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        _build(go, into=kept)
+        half = kept.with_name(f".{kept.name}.{os.getpid()}")
+        try:
+            build(half)
+        except BaseException:
+            shutil.rmtree(half, ignore_errors=True) if half.is_dir() else half.unlink(missing_ok=True)
+            raise
+        half.rename(kept)
     return kept
 
 
-def _build(go: str, *, into: Path) -> None:
+def go_said(source: Path, *arguments: str) -> str:
+    """Run the go command in the folder of a module, without C; what it says.
+
+    Raises:
+        CannotBuildError: There is no Go here, or it failed.
+    """
+    go = shutil.which("go")
+    if go is None:
+        raise CannotBuildError(f"no `go` on the PATH, which builds `{source.name}` (Go 1.26 or newer)")
+    env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
+    ran = subprocess.run([go, *arguments], cwd=source, env=env, check=False, capture_output=True, text=True)
+    if ran.returncode != 0:
+        raise CannotBuildError(f"`go {arguments[0]}` in `{source}` ended with {ran.returncode}: {ran.stderr[-2000:]}")
+    return ran.stdout
+
+
+def _build(into: Path) -> None:
     version = kubernetes_version()
     major, minor = version.removeprefix("v").split(".")[:2]
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     flags = " ".join(["-s", "-w", *(f"-X {_STAMPED}.{name}={value}" for name, value in stamps.items())])
-    half = into.with_name(f".{into.name}.{os.getpid()}")
-    built = subprocess.run(
-        [go, "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(half), "."],
-        cwd=SOURCE,
-        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if built.returncode != 0:
-        half.unlink(missing_ok=True)
-        raise CannotBuildError(f"`go build` in `{SOURCE}` ended with {built.returncode}: {built.stderr[-2000:]}")
-    half.replace(into)
+    go_said(SOURCE, "build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", str(into), ".")

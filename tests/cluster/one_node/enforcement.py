@@ -4,7 +4,6 @@ The agent has a mount namespace of its own, beside the network namespace of the 
 /run and loads into the kernel ends with it. Settings of the kernel that belong to no namespace it can only read.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from tests.cluster.one_node.binary import CannotBuildError, cache_folder
+from tests.cluster.one_node.binary import built_once, go_said
 from tests.cluster.one_node.configuration import PLUGINS
 from tests.cluster.one_node.network import Network
 
@@ -49,28 +48,15 @@ def enforcer_programs() -> Path:
     Raises:
         CannotBuildError: There is no Go here, or it could not build.
     """
-    go = shutil.which("go")
-    if go is None:
-        raise CannotBuildError("no `go` on the PATH, which builds Cilium")
     sources = b"".join([*((_SOURCE / name).read_bytes() for name in ("go.mod", "go.sum")), _COMPILER.encode()])
-    kept = cache_folder() / f"cilium-{hashlib.sha256(sources).hexdigest()[:16]}"
-    if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        half = Path(f"{kept}.{os.getpid()}")
-        half.mkdir()
-        try:
-            _build(go, into=half)
-        except BaseException:
-            shutil.rmtree(half)
-            raise
-        half.rename(kept)
-    return kept
+    return built_once("cilium", sources, build=_build)
 
 
-def _build(go: str, *, into: Path) -> None:
+def _build(into: Path) -> None:
+    into.mkdir()
     packages = [f"{_MODULE}/{name}" for name in _PROGRAMS]
-    _go(go, "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o", f"{into}/", *packages)
-    module = Path(_go(go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _MODULE).strip())
+    go_said(_SOURCE, "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o", f"{into}/", *packages)
+    module = Path(go_said(_SOURCE, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _MODULE).strip())
     shutil.copytree(module / "bpf", into / "lib" / "bpf", ignore=shutil.ignore_patterns("tests"))
     shutil.copytree(module / _KINDS, into / "kinds")
     for path in (into / "lib", into / "kinds"):
@@ -79,14 +65,6 @@ def _build(go: str, *, into: Path) -> None:
     compiler.parent.mkdir()
     compiler.write_text(_COMPILER)
     compiler.chmod(0o755)
-
-
-def _go(go: str, *arguments: str) -> str:
-    env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
-    ran = subprocess.run([go, *arguments], cwd=_SOURCE, env=env, check=False, capture_output=True, text=True)
-    if ran.returncode != 0:
-        raise CannotBuildError(f"`go {arguments[0]}` in `{_SOURCE}` ended with {ran.returncode}: {ran.stderr[-2000:]}")
-    return ran.stdout
 
 
 def prepare(folder: Path, *, programs: Path) -> None:
