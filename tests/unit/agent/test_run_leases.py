@@ -10,7 +10,7 @@ from goldgate.agent.driver import named
 from goldgate.agent.lease_keeper import LeaseKeeper
 from goldgate.agent.run_interruptions import GuardedWork, Interruptions, RunInterruptedError
 from goldgate.agent.run_record import RunRecord
-from goldgate.contracts.task_runs import RunLimits
+from goldgate.contracts.task_runs import RunLimits, TaskRun
 from goldgate.domain.errors import PermanentError, TransientError
 from goldgate.domain.runs.events import ModelReplied, ToolReturned
 from goldgate.domain.runs.state import Call, Nature, Phase, RunState
@@ -19,6 +19,13 @@ from tests.fakes.driven_runs import Desk, OfWork, driver_of, reasons, task_run
 from tests.fakes.frozen_clock import FrozenClock
 from tests.fakes.in_memory_task_runs import InMemoryTaskRunStore
 from tests.fakes.scripted_work import ScriptedWork, wants
+
+
+def at_work(desk: Desk) -> TaskRun:
+    """A run that was begun, and recorded, just now."""
+    begun, now = named(task_run()), desk.clock.now()
+    status = begun.status.model_copy(update={"phase": Phase.READY_FOR_LLM, "start_time": now, "update_time": now})
+    return begun.model_copy(update={"status": status})
 
 
 class TestALeaseThatIsLost:
@@ -154,11 +161,7 @@ class TestTimeThatWasLost:
         desk = Desk()
         desk.store.create(task_run())
         lease = desk.store.take("run", owner="dead", for_s=30)
-        begun = named(task_run())
-        status = begun.status.model_copy(
-            update={"phase": Phase.READY_FOR_LLM, "start_time": desk.clock.now(), "update_time": desk.clock.now()}
-        )
-        desk.store.save(lease, begun.model_copy(update={"status": status}))
+        desk.store.save(lease, at_work(desk))
         desk.clock.advance(timedelta(seconds=20))
         desk.store.renew(lease, for_s=30)
         desk.clock.advance(timedelta(seconds=500))
@@ -174,11 +177,7 @@ class TestTimeThatWasLost:
         desk.store.create(task_run())
         lease = desk.store.take("run", owner="dead", for_s=30)
         desk.clock.advance(timedelta(seconds=20))
-        begun = named(task_run())
-        status = begun.status.model_copy(
-            update={"phase": Phase.READY_FOR_LLM, "start_time": desk.clock.now(), "update_time": desk.clock.now()}
-        )
-        desk.store.save(lease, begun.model_copy(update={"status": status}))
+        desk.store.save(lease, at_work(desk))
         desk.clock.advance(timedelta(seconds=500))
 
         done = desk.driver.run(task_run())
